@@ -20,9 +20,7 @@ impl Domain {
 }
 
 /// A SHA-256 digest, 32 bytes.
-#[derive(
-    Clone, Copy, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
-)]
+#[derive(Clone, Copy, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Digest32([u8; 32]);
 

@@ -1,10 +1,42 @@
 //! The ledger of Goodwatt and the rules of Proof of Good-Will.
+//!
+//! What a ledger *is*: units, types and their one byte form, genesis, the rules by which a block
+//! changes the state, and proofs for those who keep no state. The same code runs in the daemon,
+//! the simulator, the verifier and on bare metal, and gives the same state root on each.
+//!
+//! This crate deliberately knows no socket, no file, no clock, no thread and no float; it draws no
+//! random numbers. Time, signatures and leaves come in as arguments.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | money, heights, epochs | [`units`] |
+//! | what an account may ask for | [`transaction`] |
+//! | what each of these does, and when it is refused | [`rules`] |
+//! | from one block to the next | [`ledger`] |
+//! | the records of the state | [`state`] |
+//! | the one signature rule | [`signature`] |
+//! | proofs | [`tree`], [`merkle`], [`history`] |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic)]
 
 extern crate alloc;
 
+pub mod address;
+pub mod block;
+pub mod codec;
+pub mod genesis;
 pub mod hash;
+pub mod history;
 pub mod leaves;
+pub mod ledger;
+pub mod merkle;
+pub mod rules;
+pub mod sampling;
+pub mod signature;
+pub mod state;
+pub mod transaction;
+pub mod tree;
 pub mod units;
+pub mod validators;
+pub mod vote;

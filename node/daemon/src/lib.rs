@@ -1,1 +1,5 @@
 //! stub
+
+pub mod keystore;
+mod nearest;
+pub mod words;

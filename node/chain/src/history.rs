@@ -1,0 +1,222 @@
+//! The history root: one hash over the ids of all blocks before a block.
+//!
+//! It is a Merkle mountain range: perfect binary trees ("mountains") of falling size, one for each
+//! bit of the count of blocks. Block 1 is its first leaf. A new block adds a leaf and joins
+//! mountains of equal size, so that [`History`] keeps the peaks alone, at most 48 hashes.
+//!
+//! | node | SHA-256 over |
+//! |---|---|
+//! | no block at all | no hash: 32 zero bytes |
+//! | block | length of the tag, tag `goodwatt/history/leaf`, id (32) |
+//! | two trees of one size | length of the tag, tag `goodwatt/history/inner`, left (32), right (32) |
+//! | peaks, right to left | length of the tag, tag `goodwatt/history/peaks`, what the peaks to the right gave (32), this peak (32) |
+//!
+//! Proofs are made and checked by the crate `ckb-merkle-mountain-range`, whose order of hashes
+//! this is: the path within the mountain, after the peaks to the left and before those to the
+//! right, which are given as the one hash they were joined to.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+use ckb_merkle_mountain_range::helper::{get_peak_map, pos_height_in_tree};
+use ckb_merkle_mountain_range::{
+    Error, MMR, MMRStoreReadOps, Merge, MerkleProof, leaf_index_to_mmr_size, leaf_index_to_pos,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::hash::{BlockId, Digest32, Domain};
+use crate::merkle::Siblings;
+use crate::units::Height;
+
+/// The longest history: at a block each millisecond it lasts 8,900 years.
+pub const HISTORY_BLOCKS_MAX: u64 = 1 << 48;
+
+/// The most hashes in a [`HistoryProof`]. In a mountain of `2^n` blocks the path has `n`, to its
+/// left stand at most `48 - n` peaks, and those to its right are one.
+pub const HISTORY_PATH_MAX: usize = 49;
+
+const PEAKS_MAX: usize = 49;
+
+const LEAF: Domain = Domain::new(b"goodwatt/history/leaf");
+const INNER: Domain = Domain::new(b"goodwatt/history/inner");
+const PEAKS: Domain = Domain::new(b"goodwatt/history/peaks");
+
+/// The blocks so far, as far as new ones need them.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "Stored")]
+pub struct History {
+    blocks: u64,
+    /// One for each bit set in `blocks`, the largest mountain first.
+    peaks: Vec<Digest32>,
+}
+
+impl History {
+    /// How many blocks it holds: it is the history of the block one above.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.blocks
+    }
+
+    /// Whether it holds no block: the history of the first one.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.blocks == 0
+    }
+
+    /// Adds the next block.
+    pub fn push(&mut self, block: BlockId) {
+        let mut node = Digest32::of(LEAF, &[block.as_bytes()]);
+        // Adding one to the count carries over its trailing ones: those mountains are joined.
+        for _ in 0..self.blocks.trailing_ones() {
+            if let Some(left) = self.peaks.pop() {
+                node = join(&left, &node);
+            }
+        }
+        self.peaks.push(node);
+        self.blocks += 1;
+    }
+
+    /// The root that stands in the header of the next block.
+    #[must_use]
+    pub fn root(&self) -> Digest32 {
+        let joined = self.peaks.iter().rev().copied();
+        joined.reduce(|right, left| join_peaks(&right, &left)).unwrap_or(Digest32::ZERO)
+    }
+}
+
+/// A [`History`] as it was stored, not yet looked at.
+#[derive(Deserialize)]
+struct Stored {
+    blocks: u64,
+    peaks: Siblings<PEAKS_MAX>,
+}
+
+impl TryFrom<Stored> for History {
+    type Error = HistoryError;
+
+    fn try_from(stored: Stored) -> Result<Self, HistoryError> {
+        let peaks = stored.peaks.into_vec();
+        if stored.blocks > HISTORY_BLOCKS_MAX || stored.blocks.count_ones() as usize != peaks.len()
+        {
+            return Err(HistoryError::Peaks);
+        }
+        Ok(Self { blocks: stored.blocks, peaks })
+    }
+}
+
+/// Why a history or a proof cannot be made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// The stored count of blocks and the stored peaks do not belong together.
+    #[error("the stored history is damaged: its peaks do not fit its count of blocks")]
+    Peaks,
+    /// The block is not one of those the history holds.
+    #[error("the history does not reach to this height")]
+    OutOfRange,
+    /// One of the blocks that the proof is computed from is not there.
+    #[error("a block below this height is not stored here")]
+    MissingBlock,
+}
+
+/// Shows that a block is an ancestor of the block whose header holds the root.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct HistoryProof(Siblings<HISTORY_PATH_MAX>);
+
+impl HistoryProof {
+    /// Makes the proof for the block at `height` in the history of the first `blocks` blocks.
+    ///
+    /// `block_at` is asked once for every other block: what is not kept is computed again.
+    ///
+    /// # Errors
+    /// [`HistoryError::OutOfRange`] and [`HistoryError::MissingBlock`].
+    pub fn new(
+        blocks: u64,
+        height: Height,
+        block_at: impl FnMut(Height) -> Option<BlockId>,
+    ) -> Result<Self, HistoryError> {
+        let place = Place::of(blocks, height).ok_or(HistoryError::OutOfRange)?;
+        let nodes = Recomputed(RefCell::new(block_at));
+        let proof = MMR::<_, Join, _>::new(place.size, nodes)
+            .gen_proof(vec![place.position])
+            .map_err(|_| HistoryError::MissingBlock)?;
+        Siblings::new(proof.proof_items().to_vec()).map(Self).ok_or(HistoryError::OutOfRange)
+    }
+
+    /// Whether `block` stands at `height` in the history of `blocks` blocks with `root`: the root
+    /// in the header of the block one above.
+    #[must_use]
+    pub fn verify(&self, root: &Digest32, blocks: u64, height: Height, block: &BlockId) -> bool {
+        let Some(place) = Place::of(blocks, height) else { return false };
+        // The crate does not look at the hashes beside a single leaf.
+        if blocks == 1 && !self.0.as_slice().is_empty() {
+            return false;
+        }
+        let leaf = Digest32::of(LEAF, &[block.as_bytes()]);
+        MerkleProof::<_, Join>::new(place.size, self.0.as_slice().to_vec())
+            .verify(*root, vec![(place.position, leaf)])
+            .unwrap_or(false)
+    }
+}
+
+/// Where a block stands, counted in nodes of the range.
+struct Place {
+    /// Nodes in the range.
+    size: u64,
+    /// Nodes before the leaf of the block.
+    position: u64,
+}
+
+impl Place {
+    fn of(blocks: u64, height: Height) -> Option<Self> {
+        let index = height.get().checked_sub(1)?;
+        if index >= blocks || blocks > HISTORY_BLOCKS_MAX {
+            return None;
+        }
+        let size = leaf_index_to_mmr_size(blocks - 1);
+        Some(Self { size, position: leaf_index_to_pos(index) })
+    }
+}
+
+/// The nodes of a range, each computed from its blocks when asked for.
+struct Recomputed<F>(RefCell<F>);
+
+impl<F: FnMut(Height) -> Option<BlockId>> MMRStoreReadOps<Digest32> for Recomputed<F> {
+    fn get_elem(&self, position: u64) -> Result<Option<Digest32>, Error> {
+        let mut block_at = self.0.borrow_mut();
+        let tree_height = pos_height_in_tree(position);
+        // The first leaf of this tree was added when the range had just the nodes before it.
+        let first = get_peak_map(position + 2 - (2 << tree_height));
+        let mut tree = History::default();
+        for index in first..first + (1 << tree_height) {
+            let Some(block) = block_at(Height::new(index + 1)) else { return Ok(None) };
+            tree.push(block);
+        }
+        Ok(tree.peaks.last().copied())
+    }
+}
+
+/// How nodes become one, as the crate wants to know it.
+struct Join;
+
+impl Merge for Join {
+    type Item = Digest32;
+
+    fn merge(left: &Digest32, right: &Digest32) -> Result<Digest32, Error> {
+        Ok(join(left, right))
+    }
+
+    fn merge_peaks(right: &Digest32, left: &Digest32) -> Result<Digest32, Error> {
+        Ok(join_peaks(right, left))
+    }
+}
+
+fn join(left: &Digest32, right: &Digest32) -> Digest32 {
+    Digest32::of(INNER, &[left.as_bytes(), right.as_bytes()])
+}
+
+fn join_peaks(right: &Digest32, left: &Digest32) -> Digest32 {
+    Digest32::of(PEAKS, &[right.as_bytes(), left.as_bytes()])
+}

@@ -1,0 +1,649 @@
+//! The ledger: a tip, a state, and the one way from a block to the next.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::block::{BLOCK_VERSION, Block, Certificate, CertificateError, Header, RawTransaction};
+use crate::genesis::{Genesis, GenesisError, SealingRule};
+use crate::hash::{BlockId, ChainId, Digest32, TxId};
+use crate::history::History;
+use crate::leaves::{LeafChanges, Leaves, MemoryLeaves};
+use crate::merkle;
+use crate::rules::{
+    self, ExecuteError, Place, Refusal, RevealError, record_certificate, record_proposer,
+    take_reveal,
+};
+use crate::signature::{Batch, PublicKey};
+use crate::state::{Key, StateError, Terms, View, add};
+use crate::transaction::{Transaction, TransactionError};
+use crate::tree::{StateTree, TreeUpdate};
+use crate::units::{Epoch, Grains, Height, Round, UnixMillis};
+use crate::validators::ValidatorSet;
+
+/// Leaves that take over what a block changed.
+pub trait LeafStore: Leaves {
+    /// Takes over the changes of the block at `height`. What cannot be kept shows at the next read.
+    fn commit(&mut self, height: Height, changes: &LeafChanges);
+}
+
+impl LeafStore for MemoryLeaves {
+    fn commit(&mut self, _: Height, changes: &LeafChanges) {
+        Self::commit(self, changes);
+    }
+}
+
+/// The last block, and what is needed to judge the next one.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Tip {
+    /// Its height; 0 before the first block.
+    pub height: Height,
+    /// Its id; zero before the first block.
+    pub id: BlockId,
+    /// Its time; genesis time before the first block.
+    pub time: UnixMillis,
+    /// Root of the state after it.
+    pub state_root: Digest32,
+    /// The mountain range over all blocks up to it.
+    pub history: History,
+}
+
+/// Who decides the next block.
+#[derive(Clone, Debug)]
+pub struct InCharge {
+    /// The term.
+    pub epoch: Epoch,
+    /// Draws its proposers.
+    pub seed: Digest32,
+    /// The set.
+    pub validators: Arc<ValidatorSet>,
+    /// The set that decided the tip; its certificate goes into the next block.
+    pub decided_tip: Arc<ValidatorSet>,
+    /// Whether too few slots were bought, so that a former set carries on.
+    pub carried_on: bool,
+}
+
+/// Why a block is refused. Its proposer, or who sent it, is at fault unless the variant says so.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockError {
+    /// Another format.
+    #[error("block format {0} is unknown here; this node speaks format 1")]
+    UnknownVersion(u8),
+    /// Of another chain.
+    #[error("the block belongs to chain {0}")]
+    WrongChain(ChainId),
+    /// Not the next height.
+    #[error("the block is for {found}, the next is {expected}")]
+    WrongHeight {
+        /// Height of the block.
+        found: Height,
+        /// The next height.
+        expected: Height,
+    },
+    /// It follows another block.
+    #[error("the block follows {0}, which is not the tip")]
+    WrongParent(BlockId),
+    /// Its time is not later than its parent's, or nearer than genesis allows.
+    #[error("the block's time is not far enough after its parent's")]
+    TooEarly,
+    /// Proposed by one who was not drawn.
+    #[error("{0} was not drawn to propose in this round")]
+    NotProposer(PublicKey),
+    /// The parent's certificate is missing, or there where there is no parent.
+    #[error("the parent's certificate is missing or names another block")]
+    WrongCertificate,
+    /// The parent's certificate proves nothing.
+    #[error("the parent's certificate: {0}")]
+    Certificate(#[from] CertificateError),
+    /// A field of the header does not follow from parent, body and rules.
+    #[error("the header's {0} does not follow from its parent, its body and the rules")]
+    WrongField(&'static str),
+    /// The proposer's link is missing, repeated, or not of its chain.
+    #[error("the proposer's reveal is missing, repeated, or not the next link of its chain")]
+    WrongReveal,
+    /// Nothing to seal: no transaction, and no epoch to begin.
+    #[error("an empty block is allowed only as the first of an epoch")]
+    NothingToSeal,
+    /// The sealing rule wants another count, or more time.
+    #[error("{0} transactions do not fit the sealing rule at this time")]
+    SealingRule(usize),
+    /// More transactions or bytes than genesis allows.
+    #[error("the block holds more transactions or bytes than this chain allows")]
+    TooLarge,
+    /// A transaction is malformed.
+    #[error("transaction {index}: {error}")]
+    Transaction {
+        /// Position in the block.
+        index: usize,
+        /// What is wrong.
+        error: TransactionError,
+    },
+    /// A transaction is refused by the rules.
+    #[error("transaction {index}: {refusal}")]
+    Refused {
+        /// Position in the block.
+        index: usize,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A signature does not verify: of a transaction or in the certificate.
+    #[error("a signature in the block is not valid")]
+    Signature,
+    /// Our own store failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Why a ledger cannot be opened.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// Genesis is not fit to begin a chain.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// The store failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The leaves are not those of the tip: the index has to be rebuilt.
+    #[error("the state index holds root {found}, the ledger's tip says {expected}: rebuild it")]
+    WrongRoot {
+        /// Root of the leaves.
+        found: Digest32,
+        /// Root in the tip.
+        expected: Digest32,
+    },
+}
+
+/// Whose work it is to verify the signatures of a block.
+#[derive(Debug)]
+pub enum Signatures<'a> {
+    /// The ledger's: at once, in one batch.
+    Verify,
+    /// The caller's: they are added to its batch, and nothing is final until that is verified.
+    Collect(&'a mut Batch),
+}
+
+/// A block that was carried out, not yet committed.
+#[derive(Debug)]
+pub struct Applied {
+    tip: Tip,
+    changes: LeafChanges,
+    update: TreeUpdate,
+    terms: Terms,
+    /// The ids of its transactions, in order.
+    pub transactions: Vec<TxId>,
+}
+
+impl Applied {
+    /// The tip this block will be.
+    #[must_use]
+    pub const fn tip(&self) -> &Tip {
+        &self.tip
+    }
+
+    /// What the block changes.
+    #[must_use]
+    pub const fn changes(&self) -> &LeafChanges {
+        &self.changes
+    }
+}
+
+/// What a proposer decides about its block; all else follows from the ledger.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The round it is proposed in.
+    pub round: Round,
+    /// The proposer's time.
+    pub time: UnixMillis,
+    /// The slot key that proposes.
+    pub proposer: PublicKey,
+    /// The next link of its hash chain, if it has not revealed in this term.
+    pub reveal: Option<Digest32>,
+    /// The certificate of the tip; `None` for the first block.
+    pub parent_certificate: Option<Certificate>,
+}
+
+/// A proposed block, carried out, with what was left out of it.
+#[derive(Debug)]
+pub struct Proposed {
+    /// The block.
+    pub block: Block,
+    /// What committing it changes.
+    pub applied: Applied,
+    /// Transactions the rules refuse now, with the reason: they will not become valid by waiting
+    /// unless the reason is [`Refusal::NonceGap`].
+    pub refused: Vec<(TxId, Refusal)>,
+}
+
+/// The ledger of one chain over leaves of any kind.
+#[derive(Debug)]
+pub struct Ledger<L> {
+    genesis: Arc<Genesis>,
+    chain: ChainId,
+    leaves: L,
+    tree: StateTree,
+    tip: Tip,
+    in_charge: InCharge,
+}
+
+impl<L: LeafStore> Ledger<L> {
+    /// Begins a chain on empty leaves.
+    ///
+    /// # Errors
+    /// When genesis is not fit or the store fails.
+    pub fn begin(genesis: Arc<Genesis>, mut leaves: L) -> Result<Self, LedgerError> {
+        genesis.check()?;
+        let mut view = View::new(&genesis, &leaves);
+        rules::founding_state(&mut view);
+        let changes = view.into_changes();
+        leaves.commit(Height::ZERO, &changes);
+        let tree = StateTree::rebuild(&leaves).map_err(StateError::from)?;
+        let tip = Tip {
+            height: Height::ZERO,
+            id: BlockId::default(),
+            time: genesis.time,
+            state_root: tree.root(),
+            history: History::default(),
+        };
+        Self::assemble(genesis, leaves, tree, tip)
+    }
+
+    /// Goes on where `tip` stands.
+    ///
+    /// # Errors
+    /// When the leaves are not those of the tip, or the store fails.
+    pub fn resume(genesis: Arc<Genesis>, leaves: L, tip: Tip) -> Result<Self, LedgerError> {
+        genesis.check()?;
+        let tree = StateTree::rebuild(&leaves).map_err(StateError::from)?;
+        if tree.root() != tip.state_root {
+            return Err(LedgerError::WrongRoot { found: tree.root(), expected: tip.state_root });
+        }
+        Self::assemble(genesis, leaves, tree, tip)
+    }
+
+    fn assemble(
+        genesis: Arc<Genesis>,
+        leaves: L,
+        tree: StateTree,
+        tip: Tip,
+    ) -> Result<Self, LedgerError> {
+        let terms: Terms = View::new(&genesis, &leaves).read_or_default(Key::Terms)?;
+        let in_charge = in_charge(&terms, tip.height);
+        Ok(Self { chain: genesis.chain_id(), genesis, leaves, tree, tip, in_charge })
+    }
+
+    /// Everything agreed before the first block.
+    #[must_use]
+    pub const fn genesis(&self) -> &Arc<Genesis> {
+        &self.genesis
+    }
+
+    /// The chain's id.
+    #[must_use]
+    pub const fn chain(&self) -> &ChainId {
+        &self.chain
+    }
+
+    /// The last block.
+    #[must_use]
+    pub const fn tip(&self) -> &Tip {
+        &self.tip
+    }
+
+    /// Who decides the next block.
+    #[must_use]
+    pub const fn in_charge(&self) -> &InCharge {
+        &self.in_charge
+    }
+
+    /// The leaves of the state.
+    #[must_use]
+    pub const fn leaves(&self) -> &L {
+        &self.leaves
+    }
+
+    /// The leaves, to be flushed or swapped by their owner.
+    pub const fn leaves_mut(&mut self) -> &mut L {
+        &mut self.leaves
+    }
+
+    /// The tree over the leaves, for proofs.
+    #[must_use]
+    pub const fn tree(&self) -> &StateTree {
+        &self.tree
+    }
+
+    /// The state at the tip.
+    #[must_use]
+    pub fn view(&self) -> View<'_, L> {
+        View::new(&self.genesis, &self.leaves)
+    }
+
+    /// The link `signer` revealed last, and whether it has revealed in this term.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn last_reveal(&self, signer: &PublicKey) -> Result<Option<(Digest32, bool)>, StateError> {
+        let mut terms: Terms = self.view().read_or_default(Key::Terms)?;
+        Ok(terms.current.seat_mut(signer).map(|seat| (seat.reveal, seat.revealed)))
+    }
+
+    /// Makes a block of those of `waiting` that the rules take now, as many as fit.
+    /// Their signatures have to be verified already.
+    ///
+    /// # Errors
+    /// When the draft does not fit the ledger, see [`BlockError`].
+    pub fn propose<'t>(
+        &self,
+        draft: Draft,
+        waiting: impl IntoIterator<Item = &'t Transaction>,
+    ) -> Result<Proposed, BlockError> {
+        let mut header = self.draft_header(&draft);
+        let mut work = Work::begin(self, &header, draft.parent_certificate.as_ref())?;
+        let mut refused = Vec::new();
+        let mut transactions = Vec::new();
+        for transaction in waiting {
+            if !work.has_room(self, transaction) {
+                break;
+            }
+            match work.execute(transaction) {
+                Ok(()) => transactions.push(RawTransaction(transaction.bytes().to_vec())),
+                Err(ExecuteError::Refused(refusal)) => refused.push((transaction.id(), refusal)),
+                Err(ExecuteError::State(error)) => return Err(error.into()),
+            }
+        }
+        check_sealing(self, &header, transactions.len())?;
+        header.transaction_count = transactions.len() as u32;
+        header.transactions_root = merkle::root(&work.ids);
+        let done = work.finish(self, &header)?;
+        header.state_root = done.update.root();
+        header.next_validators_hash = done.terms.current.validators().hash();
+        let block = Block { parent_certificate: draft.parent_certificate, transactions, header };
+        let applied = done.into_applied(self, &block.header);
+        Ok(Proposed { block, applied, refused })
+    }
+
+    /// Checks a block against every rule and carries it out, without changing the ledger.
+    ///
+    /// # Errors
+    /// The first fault found, see [`BlockError`].
+    pub fn check(&self, block: &Block, signatures: Signatures<'_>) -> Result<Applied, BlockError> {
+        let header = &block.header;
+        self.check_header(header)?;
+        let mut own = Batch::default();
+        let (batch, verify) = match signatures {
+            Signatures::Verify => (&mut own, true),
+            Signatures::Collect(batch) => (batch, false),
+        };
+        self.check_certificate(block, batch)?;
+        let transactions = self.decode_transactions(block, batch)?;
+        if verify && !batch.verify() {
+            return Err(BlockError::Signature);
+        }
+        let mut work = Work::begin(self, header, block.parent_certificate.as_ref())?;
+        for (index, transaction) in transactions.iter().enumerate() {
+            if !work.has_room(self, transaction) {
+                return Err(BlockError::TooLarge);
+            }
+            work.execute(transaction).map_err(|error| match error {
+                ExecuteError::Refused(refusal) => BlockError::Refused { index, refusal },
+                ExecuteError::State(error) => BlockError::State(error),
+            })?;
+        }
+        check_sealing(self, header, transactions.len())?;
+        if merkle::root(&work.ids) != header.transactions_root {
+            return Err(BlockError::WrongField("transactions root"));
+        }
+        let done = work.finish(self, header)?;
+        if done.terms.current.validators().hash() != header.next_validators_hash {
+            return Err(BlockError::WrongField("next validators hash"));
+        }
+        if done.update.root() != header.state_root {
+            return Err(BlockError::WrongField("state root"));
+        }
+        Ok(done.into_applied(self, header))
+    }
+
+    /// Takes over a block that was carried out on this very tip.
+    pub fn commit(&mut self, applied: Applied) {
+        debug_assert_eq!(Some(self.tip.height), applied.tip.height.previous());
+        self.tree.apply(applied.update);
+        self.leaves.commit(applied.tip.height, &applied.changes);
+        self.in_charge = in_charge(&applied.terms, applied.tip.height);
+        self.tip = applied.tip;
+    }
+
+    fn draft_header(&self, draft: &Draft) -> Header {
+        Header {
+            version: BLOCK_VERSION,
+            chain: self.chain,
+            height: self.tip.height.next(),
+            round: draft.round,
+            parent: self.tip.id,
+            time: draft.time,
+            proposer: draft.proposer,
+            transactions_root: Digest32::ZERO,
+            transaction_count: 0,
+            state_root: Digest32::ZERO,
+            history_root: self.tip.history.root(),
+            validators_hash: self.in_charge.validators.hash(),
+            next_validators_hash: Digest32::ZERO,
+            parent_certificate_hash: certificate_hash(draft.parent_certificate.as_ref()),
+            reveal: draft.reveal,
+        }
+    }
+
+    fn check_header(&self, header: &Header) -> Result<(), BlockError> {
+        let expected = self.tip.height.next();
+        if header.version != BLOCK_VERSION {
+            return Err(BlockError::UnknownVersion(header.version));
+        }
+        if header.chain != self.chain {
+            return Err(BlockError::WrongChain(header.chain));
+        }
+        if header.height != expected {
+            return Err(BlockError::WrongHeight { found: header.height, expected });
+        }
+        if header.parent != self.tip.id {
+            return Err(BlockError::WrongParent(header.parent));
+        }
+        let InCharge { validators, seed, .. } = &self.in_charge;
+        let drawn = validators.proposer(seed, header.height, header.round);
+        if drawn.is_none_or(|validator| validator.signer != header.proposer) {
+            return Err(BlockError::NotProposer(header.proposer));
+        }
+        if header.validators_hash != validators.hash() {
+            return Err(BlockError::WrongField("validators hash"));
+        }
+        if header.history_root != self.tip.history.root() {
+            return Err(BlockError::WrongField("history root"));
+        }
+        Ok(())
+    }
+
+    fn check_certificate(&self, block: &Block, batch: &mut Batch) -> Result<(), BlockError> {
+        let hash = certificate_hash(block.parent_certificate.as_ref());
+        if hash != block.header.parent_certificate_hash {
+            return Err(BlockError::WrongField("parent certificate hash"));
+        }
+        match &block.parent_certificate {
+            Some(certificate) => {
+                Ok(certificate.check(&self.chain, &self.in_charge.decided_tip, batch)?)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn decode_transactions(
+        &self,
+        block: &Block,
+        batch: &mut Batch,
+    ) -> Result<Vec<Transaction>, BlockError> {
+        let count = block.transactions.len();
+        if count > self.genesis.parameters.block_transactions_max as usize {
+            return Err(BlockError::TooLarge);
+        }
+        if usize::try_from(block.header.transaction_count) != Ok(count) {
+            return Err(BlockError::WrongField("transaction count"));
+        }
+        let decode = |(index, raw): (usize, &RawTransaction)| {
+            let transaction = Transaction::decode(&self.chain, &raw.0)
+                .map_err(|error| BlockError::Transaction { index, error })?;
+            transaction.signatures(&self.chain, |key, digest, signature| {
+                batch.push(key, digest, signature);
+            });
+            Ok(transaction)
+        };
+        block.transactions.iter().enumerate().map(decode).collect()
+    }
+}
+
+fn certificate_hash(certificate: Option<&Certificate>) -> Digest32 {
+    certificate.map_or(Digest32::ZERO, Certificate::hash)
+}
+
+fn in_charge(terms: &Terms, tip: Height) -> InCharge {
+    let validators = Arc::new(terms.current.validators());
+    let decided_tip = match &terms.previous {
+        Some(previous) if tip <= terms.current.begun_at => Arc::new(previous.validators()),
+        _ => Arc::clone(&validators),
+    };
+    InCharge {
+        epoch: terms.current.epoch,
+        seed: terms.current.seed,
+        validators,
+        decided_tip,
+        carried_on: terms.current.carried_on,
+    }
+}
+
+/// Whether block data alone satisfies the sealing rule.
+///
+/// A proposer takes everything that waits, so what is left over came after the parent block: with
+/// fewer transactions than the rule's count, the interval must have passed since the parent.
+fn check_sealing<L: LeafStore>(
+    ledger: &Ledger<L>,
+    header: &Header,
+    count: usize,
+) -> Result<(), BlockError> {
+    let parameters = &ledger.genesis.parameters;
+    let least = ledger.tip.time.after(parameters.block_interval_min);
+    if header.time <= ledger.tip.time || header.time < least {
+        return Err(BlockError::TooEarly);
+    }
+    if ledger.genesis.epoch_at(header.time) > ledger.in_charge.epoch {
+        let single = parameters.sealing == SealingRule::Single;
+        return if single && count > 1 { Err(BlockError::SealingRule(count)) } else { Ok(()) };
+    }
+    let fits = match parameters.sealing {
+        _ if count == 0 => return Err(BlockError::NothingToSeal),
+        SealingRule::Immediate => true,
+        SealingRule::Single => count == 1,
+        SealingRule::Count { transactions, interval } => {
+            count >= usize::from(transactions) || header.time >= ledger.tip.time.after(interval)
+        }
+    };
+    if fits { Ok(()) } else { Err(BlockError::SealingRule(count)) }
+}
+
+/// A block being carried out.
+struct Work<'a, L: Leaves> {
+    view: View<'a, L>,
+    place: Place,
+    decided_by: Epoch,
+    fees: Grains,
+    bytes: usize,
+    ids: Vec<TxId>,
+}
+
+impl<'a, L: LeafStore> Work<'a, L> {
+    /// Notes the parent's certificate and the reveal, and begins the epoch if the time has come.
+    fn begin(
+        ledger: &'a Ledger<L>,
+        header: &Header,
+        certificate: Option<&Certificate>,
+    ) -> Result<Self, BlockError> {
+        let names_tip =
+            certificate.is_some_and(|c| c.height == ledger.tip.height && c.block == ledger.tip.id);
+        let first = ledger.tip.height == Height::ZERO && certificate.is_none();
+        if !names_tip && !first {
+            return Err(BlockError::WrongCertificate);
+        }
+        let mut view = ledger.view();
+        if let Some(certificate) = certificate {
+            record_certificate(&mut view, certificate)?;
+        }
+        let mut terms: Terms = view.read_or_default(Key::Terms)?;
+        take_reveal(&mut terms.current, &header.proposer, header.reveal.as_ref()).map_err(
+            |error| match error {
+                RevealError::NoSeat => BlockError::NotProposer(header.proposer),
+                RevealError::Missing | RevealError::Wrong => BlockError::WrongReveal,
+            },
+        )?;
+        view.write(Key::Terms, &terms);
+        let decided_by = terms.current.epoch;
+        let epoch = ledger.genesis.epoch_at(header.time).max(decided_by);
+        if epoch > decided_by {
+            rules::transition(&mut view, epoch, header.height)?;
+        }
+        view.keep();
+        let place = Place { chain: ledger.chain, height: header.height, epoch };
+        Ok(Self { view, place, decided_by, fees: Grains::ZERO, bytes: 0, ids: Vec::new() })
+    }
+
+    fn has_room(&self, ledger: &Ledger<L>, transaction: &Transaction) -> bool {
+        let parameters = &ledger.genesis.parameters;
+        let single = parameters.sealing == SealingRule::Single;
+        let most = if single { 1 } else { parameters.block_transactions_max as usize };
+        let bytes = self.bytes + transaction.bytes().len();
+        self.ids.len() < most && bytes <= parameters.block_bytes_max as usize
+    }
+
+    fn execute(&mut self, transaction: &Transaction) -> Result<(), ExecuteError> {
+        let fee = rules::execute(&mut self.view, &self.place, transaction)?;
+        self.fees = add(self.fees, fee);
+        self.bytes += transaction.bytes().len();
+        self.ids.push(transaction.id());
+        Ok(())
+    }
+
+    fn finish(mut self, ledger: &Ledger<L>, header: &Header) -> Result<Done, StateError> {
+        record_proposer(&mut self.view, self.decided_by, &header.proposer, self.fees)?;
+        self.view.keep();
+        let terms: Terms = self.view.read_or_default(Key::Terms)?;
+        let changes = self.view.into_changes();
+        let update = ledger.tree.update(&ledger.leaves, &changes)?;
+        Ok(Done { changes, update, terms, ids: self.ids })
+    }
+}
+
+struct Done {
+    changes: LeafChanges,
+    update: TreeUpdate,
+    terms: Terms,
+    ids: Vec<TxId>,
+}
+
+impl Done {
+    fn into_applied<L>(self, ledger: &Ledger<L>, header: &Header) -> Applied {
+        let id = header.id();
+        let mut history = ledger.tip.history.clone();
+        history.push(id);
+        let tip = Tip {
+            height: header.height,
+            id,
+            time: header.time,
+            state_root: header.state_root,
+            history,
+        };
+        Applied {
+            tip,
+            changes: self.changes,
+            update: self.update,
+            terms: self.terms,
+            transactions: self.ids,
+        }
+    }
+}

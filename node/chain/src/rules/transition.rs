@@ -1,0 +1,166 @@
+//! From one epoch to the next. The block that crosses the boundary is decided by the old set,
+//! carries the transition out first, and then its own transactions.
+//!
+//! However many epochs passed without a block, the work is bounded: only the terms, bids and
+//! schedules that exist are looked at.
+
+use super::slots::{self, SLOT_LEAD};
+use super::{associations, donations, energy};
+use crate::block::Certificate;
+use crate::genesis::DELAY_EPOCHS_MAX;
+use crate::hash::{Digest32, Domain};
+use crate::leaves::Leaves;
+use crate::signature::PublicKey;
+use crate::state::{
+    Attendance, Bids, Key, Roster, Seat, StateError, Term, Terms, Totals, View, add,
+};
+use crate::units::{Epoch, Grains, Height};
+
+const SEED: Domain = Domain::new(b"goodwatt/seed");
+
+/// Notes whose signatures stand in the parent's certificate.
+pub(crate) fn record_certificate<L: Leaves + ?Sized>(
+    view: &mut View<'_, L>,
+    certificate: &Certificate,
+) -> Result<(), StateError> {
+    let mut terms: Terms = view.read_or_default(Key::Terms)?;
+    let mut attendance: Attendance = view.read_or_default(Key::Attendance)?;
+    let seen_before = attendance.now.len();
+    // The block that began the current term was still decided by the former set.
+    let term = match &mut terms.previous {
+        Some(previous) if certificate.height <= terms.current.begun_at => previous,
+        _ => &mut terms.current,
+    };
+    term.certificates = term.certificates.saturating_add(1);
+    for commit in &certificate.signatures {
+        let Some(seat) = term.seats.get_mut(usize::from(commit.validator)) else {
+            continue;
+        };
+        seat.signed = seat.signed.saturating_add(1);
+        let owner = seat.validator.owner;
+        if !attendance.now.contains(&owner) && attendance.now.push(owner).is_err() {
+            break;
+        }
+    }
+    if attendance.now.len() > seen_before {
+        view.write(Key::Attendance, &attendance);
+    }
+    view.write(Key::Terms, &terms);
+    Ok(())
+}
+
+/// Gives a block's fees to its proposer, in the term that decided the block.
+pub(crate) fn record_proposer<L: Leaves + ?Sized>(
+    view: &mut View<'_, L>,
+    decided_by: Epoch,
+    proposer: &PublicKey,
+    fees: Grains,
+) -> Result<(), StateError> {
+    let mut terms: Terms = view.read_or_default(Key::Terms)?;
+    let current = terms.current.epoch == decided_by;
+    let term = if current { Some(&mut terms.current) } else { terms.previous.as_mut() };
+    let seat = term.and_then(|term| term.seat_mut(proposer));
+    let mut totals: Totals = view.read_or_default(Key::Totals)?;
+    match seat {
+        Some(seat) if !seat.tombstoned => {
+            seat.proposed = seat.proposed.saturating_add(1);
+            seat.fees = add(seat.fees, fees);
+            totals.fees_in_flight = add(totals.fees_in_flight, fees);
+        }
+        // A cheat that still proposes until its term ends earns nothing.
+        _ => {
+            totals.pool = add(totals.pool, fees);
+            totals.donated = add(totals.donated, fees);
+        }
+    }
+    view.write(Key::Terms, &terms);
+    if !fees.is_zero() {
+        view.write(Key::Totals, &totals);
+    }
+    Ok(())
+}
+
+/// Carries the ledger from its epoch to `now`, which is later.
+pub(crate) fn transition<L: Leaves + ?Sized>(
+    view: &mut View<'_, L>,
+    now: Epoch,
+    height: Height,
+) -> Result<(), StateError> {
+    let terms: Terms = view.read_or_default(Key::Terms)?;
+    if let Some(previous) = &terms.previous {
+        energy::settle(view, previous, now)?;
+    }
+    let ended = terms.current.epoch;
+    let last = now.get().min(ended.after(DELAY_EPOCHS_MAX + 1).get());
+    for epoch in (ended.get()..=last).map(Epoch::new) {
+        donations::vest(view, epoch)?;
+        donations::release(view, epoch)?;
+    }
+    associations::count_and_expire(view, now)?;
+    donations::spread(view, now)?;
+    rotate(view, terms, now, height)
+}
+
+fn rotate<L: Leaves + ?Sized>(
+    view: &mut View<'_, L>,
+    terms: Terms,
+    now: Epoch,
+    height: Height,
+) -> Result<(), StateError> {
+    let (genesis, ended) = (view.genesis, terms.current.epoch);
+    let bids: Bids = view.read_or_default(Key::Bids)?;
+    let seed = next_seed(&terms.next.seed, &terms.current.fold);
+    let frozen = slots::freeze(genesis, &bids, seed);
+    let one_on = now == ended.next();
+    let (mut current, next) = if one_on {
+        let next = frozen.unwrap_or_else(|| slots::carry_on(&terms.next));
+        (terms.next, Term { seed, ..next })
+    } else {
+        // Epochs without a block: their slots are over; the latest set that was bought serves.
+        let current = Term { seed, ..frozen.unwrap_or_else(|| slots::carry_on(&terms.next)) };
+        let next = slots::carry_on(&current);
+        (current, Term { seed: next_seed(&seed, &Digest32::ZERO), ..next })
+    };
+    inherit_reveals(&mut current.seats, &terms.current.seats);
+    (current.epoch, current.begun_at) = (now, height);
+    let mut next = Term { epoch: now.next(), ..next };
+    inherit_reveals(&mut next.seats, &current.seats);
+
+    keep_rosters(view, ended, &current);
+    view.write(Key::Bids, &Bids { epoch: now.after(SLOT_LEAD), ..Bids::default() });
+    view.write(Key::Terms, &Terms { previous: Some(terms.current), current, next });
+    let mut attendance: Attendance = view.read_or_default(Key::Attendance)?;
+    if !attendance.now.is_empty() {
+        attendance.before = core::mem::take(&mut attendance.now);
+        view.write(Key::Attendance, &attendance);
+    }
+    Ok(())
+}
+
+/// The seed of the epoch after the next: nobody knew it while its slots were sold.
+fn next_seed(seed: &Digest32, fold: &Digest32) -> Digest32 {
+    Digest32::of(SEED, &[seed.as_bytes(), fold.as_bytes()])
+}
+
+/// A signer that was in charge before goes on where its hash chain stands.
+fn inherit_reveals(seats: &mut [Seat], former: &[Seat]) {
+    for seat in seats {
+        let same = former.iter().find(|f| f.validator.signer == seat.validator.signer);
+        if let Some(former) = same {
+            seat.reveal = former.reveal;
+        }
+    }
+}
+
+/// Writes the roster of the term that begins, and erases those whose time to be brought to
+/// account is over.
+fn keep_rosters<L: Leaves + ?Sized>(view: &mut View<'_, L>, ended: Epoch, current: &Term) {
+    let roster = Roster { begun_at: current.begun_at, validators: current.validators() };
+    view.write(Key::Roster(current.epoch), &roster);
+    let window = view.genesis.parameters.vesting_delay;
+    let first = ended.get().saturating_sub(window);
+    let keep_from = current.epoch.get().saturating_sub(window);
+    for epoch in first..keep_from.min(ended.next().get()) {
+        view.erase(Key::Roster(Epoch::new(epoch)));
+    }
+}

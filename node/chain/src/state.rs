@@ -1,0 +1,482 @@
+//! The state as typed leaves, and the view through which the rules read and change them.
+//!
+//! A leaf's key is a hash over its kind and name, so leaves spread evenly; its value is the
+//! canonical encoding of the record. Every record is bounded, and no rule walks over accounts:
+//! what a transition needs stands in lists of its own.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+use crate::genesis::Genesis;
+use crate::hash::{AssociationId, Digest32, Domain};
+use crate::leaves::{LeafChanges, LeafKey, Leaves, Unavailable};
+use crate::signature::PublicKey;
+use crate::transaction::{BallotKind, RequestAssociation};
+use crate::units::{Epoch, Grains, Height};
+use crate::validators::{VALIDATORS_MAX, Validator, ValidatorSet};
+
+/// The most associations that are admitted at one time.
+pub const ADMITTED_MAX: usize = 256;
+/// The most requests that are pending at one time.
+pub const PENDING_MAX: usize = 32;
+/// The most bids kept for an epoch: twice the largest set, so that ties at its edge can be drawn.
+pub const BIDS_MAX: usize = 2 * VALIDATORS_MAX;
+
+/// An account: what it has, and how many transactions it made.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Account {
+    /// How many transactions it made; the nonce its next one has to carry.
+    pub nonce: u64,
+    /// What it has.
+    pub balance: Grains,
+}
+
+/// Sums over the whole ledger.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Totals {
+    /// Waits to be spread over the associations.
+    pub pool: Grains,
+    /// Held for pending requests.
+    pub deposits: Grains,
+    /// Earned by proposers, not yet scheduled to vest.
+    pub fees_in_flight: Grains,
+    /// Rewards and fees that wait for their epoch.
+    pub vesting: Grains,
+    /// Donations that wait for their epoch.
+    pub releasing: Grains,
+    /// All rewards ever minted.
+    pub minted: Grains,
+    /// All that was ever donated, into the pool or to a preferred association.
+    pub donated: Grains,
+    /// All that associations ever received.
+    pub released: Grains,
+}
+
+/// One validator's place in a term, and what it did there.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Seat {
+    /// Who sits there.
+    pub validator: Validator,
+    /// The link of its hash chain that was revealed last, or the head.
+    pub reveal: Digest32,
+    /// Whether it has revealed a link in this term.
+    pub revealed: bool,
+    /// Certificates of this term that carry its signature.
+    pub signed: u32,
+    /// Blocks of this term it proposed.
+    pub proposed: u32,
+    /// Fees of those blocks.
+    pub fees: Grains,
+    /// What its reward has to pay for by its own report, in microjoules with error bound added.
+    pub reported: Option<u64>,
+    /// Whether it was caught signing two different things.
+    pub tombstoned: bool,
+}
+
+/// The set in charge from one epoch's first block to the next one's, and what came of it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Term {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Draws the proposers of this term.
+    pub seed: Digest32,
+    /// Whether too few slots were bought, so that the former set carries on.
+    pub carried_on: bool,
+    /// Height of the block that began the epoch; its set decides from the block after it.
+    pub begun_at: Height,
+    /// Certificates of this term that stand in the ledger.
+    pub certificates: u32,
+    /// Links revealed in this term, folded one after another.
+    pub fold: Digest32,
+    /// The seats, in the order of the set.
+    pub seats: heapless::Vec<Seat, VALIDATORS_MAX>,
+}
+
+impl Term {
+    /// The set of this term.
+    #[must_use]
+    pub fn validators(&self) -> ValidatorSet {
+        ValidatorSet::new(self.seats.iter().map(|seat| seat.validator))
+    }
+
+    /// The seat of this signer key.
+    pub fn seat_mut(&mut self, signer: &PublicKey) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.validator.signer == *signer)
+    }
+}
+
+/// The terms that matter now: the one before, the one in charge, the one to come.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Terms {
+    /// Ended; its rewards wait for the reports on energy.
+    pub previous: Option<Term>,
+    /// In charge.
+    pub current: Term,
+    /// Frozen.
+    pub next: Term,
+}
+
+/// A purchase of a slot in the epoch that is open for buying.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Bid {
+    /// Owner, signer and donation.
+    pub validator: Validator,
+    /// Head of its hash chain.
+    pub reveal_head: Digest32,
+}
+
+/// The epoch open for buying, and what was bought.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Bids {
+    /// Two after the present one.
+    pub epoch: Epoch,
+    /// The highest, at most [`BIDS_MAX`].
+    pub bids: heapless::Vec<Bid, BIDS_MAX>,
+}
+
+/// Which owners were seen signing: in the epoch that runs, and in the one before.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Attendance {
+    /// Seen in the epoch that runs.
+    pub now: heapless::Vec<PublicKey, VALIDATORS_MAX>,
+    /// Seen in the epoch before: these are live.
+    pub before: heapless::Vec<PublicKey, VALIDATORS_MAX>,
+}
+
+/// Which associations there are.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Registry {
+    /// Waiting for the vote.
+    pub pending: heapless::Vec<AssociationId, PENDING_MAX>,
+    /// Admitted.
+    pub admitted: heapless::Vec<AssociationId, ADMITTED_MAX>,
+    /// Votes on removal that are open.
+    pub removals: heapless::Vec<AssociationId, PENDING_MAX>,
+}
+
+/// Where an association stands.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The vote is open.
+    Pending,
+    /// Admitted, until the epoch given unless it renews.
+    Admitted {
+        /// Epoch in which the admission ends.
+        expires: Epoch,
+    },
+    /// Not admitted.
+    Refused {
+        /// Epoch of the decision.
+        epoch: Epoch,
+    },
+    /// Taken back by the association itself.
+    Withdrawn {
+        /// Epoch of the withdrawal.
+        epoch: Epoch,
+    },
+    /// Voted out.
+    Removed {
+        /// Epoch of the decision.
+        epoch: Epoch,
+    },
+    /// Not renewed in time.
+    Expired {
+        /// Epoch in which the admission ended.
+        epoch: Epoch,
+    },
+}
+
+impl Status {
+    /// The name, the same in every output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Admitted { .. } => "admitted",
+            Self::Refused { .. } => "refused",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Removed { .. } => "removed",
+            Self::Expired { .. } => "expired",
+        }
+    }
+
+    /// When the association left, if it did.
+    #[must_use]
+    pub const fn left(self) -> Option<Epoch> {
+        match self {
+            Self::Pending | Self::Admitted { .. } => None,
+            Self::Refused { epoch }
+            | Self::Withdrawn { epoch }
+            | Self::Removed { epoch }
+            | Self::Expired { epoch } => Some(epoch),
+        }
+    }
+}
+
+/// An association's standing and money.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Standing {
+    /// The key that asked and that receives.
+    pub key: PublicKey,
+    /// Where it stands.
+    pub status: Status,
+    /// What it works on.
+    pub category: crate::transaction::Category,
+    /// Held while it is pending.
+    pub deposit: Grains,
+    /// The epoch the next figure is for.
+    pub granted_in: Epoch,
+    /// Scheduled for it in that epoch; the cap holds this.
+    pub granted: Grains,
+    /// Scheduled for it in all, less what returned to the pool.
+    pub donated: Grains,
+    /// Paid out to it in all.
+    pub released: Grains,
+}
+
+/// A request as it was made, with what a renewal replaced.
+pub type Dossier = RequestAssociation;
+
+/// One validator's voice in a vote.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Elector {
+    /// The validator, by its account.
+    pub owner: PublicKey,
+    /// Its active weight when the vote opened, in grains.
+    pub weight: u64,
+    /// Its voice, if it gave one.
+    pub approve: Option<bool>,
+}
+
+/// An open vote on an association.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Ballot {
+    /// Admission or removal.
+    pub kind: BallotKind,
+    /// The epoch at whose beginning it is counted.
+    pub closes: Epoch,
+    /// The active weight of all when it opened, in grains.
+    pub active_weight: u64,
+    /// Those who were live when it opened.
+    pub electors: heapless::Vec<Elector, VALIDATORS_MAX>,
+}
+
+/// Money that becomes somebody's in one epoch.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Schedule<const N: usize> {
+    /// Whose, and how much; each name once.
+    pub entries: heapless::Vec<(Digest32, Grains), N>,
+}
+
+/// Rewards and fees that vest in one epoch, by owner.
+pub type Vesting = Schedule<VALIDATORS_MAX>;
+/// Donations released in one epoch, by association.
+pub type Release = Schedule<ADMITTED_MAX>;
+
+/// Who signed for whom in a term: kept as long as a cheat can be brought to account.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Roster {
+    /// Height of the block that began the epoch.
+    pub begun_at: Height,
+    /// The set.
+    pub validators: ValidatorSet,
+}
+
+/// A mark that a key signed two different things.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Tombstone {
+    /// Epoch in which the evidence was accepted.
+    pub epoch: Epoch,
+}
+
+/// Names a leaf, and with it the type of its record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Key {
+    /// [`Account`]
+    Account(PublicKey),
+    /// [`Totals`]
+    Totals,
+    /// [`Terms`]
+    Terms,
+    /// [`Bids`]
+    Bids,
+    /// [`Attendance`]
+    Attendance,
+    /// [`Registry`]
+    Registry,
+    /// [`Standing`]
+    Standing(AssociationId),
+    /// [`Dossier`]
+    Dossier(AssociationId),
+    /// [`AssociationId`] of the latest request by this key
+    AssociationOf(PublicKey),
+    /// [`Ballot`]
+    Ballot(AssociationId),
+    /// [`Vesting`]
+    Vesting(Epoch),
+    /// [`Release`]
+    Release(Epoch),
+    /// [`Roster`]
+    Roster(Epoch),
+    /// [`Tombstone`] of a signer or owner
+    Tombstone(PublicKey),
+}
+
+impl Key {
+    /// The key of the leaf in the state tree.
+    #[must_use]
+    pub fn leaf(&self) -> LeafKey {
+        let of = |tag, name: &[u8]| Digest32::of(Domain::new(tag), &[name]);
+        match self {
+            Self::Account(key) => of(b"goodwatt/leaf/account", key.as_bytes()),
+            Self::Totals => of(b"goodwatt/leaf/totals", &[]),
+            Self::Terms => of(b"goodwatt/leaf/terms", &[]),
+            Self::Bids => of(b"goodwatt/leaf/bids", &[]),
+            Self::Attendance => of(b"goodwatt/leaf/attendance", &[]),
+            Self::Registry => of(b"goodwatt/leaf/registry", &[]),
+            Self::Standing(id) => of(b"goodwatt/leaf/standing", id.as_bytes()),
+            Self::Dossier(id) => of(b"goodwatt/leaf/dossier", id.as_bytes()),
+            Self::AssociationOf(key) => of(b"goodwatt/leaf/association-of", key.as_bytes()),
+            Self::Ballot(id) => of(b"goodwatt/leaf/ballot", id.as_bytes()),
+            Self::Vesting(epoch) => of(b"goodwatt/leaf/vesting", &epoch.get().to_be_bytes()),
+            Self::Release(epoch) => of(b"goodwatt/leaf/release", &epoch.get().to_be_bytes()),
+            Self::Roster(epoch) => of(b"goodwatt/leaf/roster", &epoch.get().to_be_bytes()),
+            Self::Tombstone(key) => of(b"goodwatt/leaf/tombstone", key.as_bytes()),
+        }
+    }
+}
+
+/// Why the state could not be read. Neither the sender nor the rules are at fault.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The store failed.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// A leaf does not hold a record of its kind: the index is damaged and has to be rebuilt.
+    #[error("the state index is damaged: {0} is not a record of its kind; it has to be rebuilt")]
+    Damaged(LeafKey),
+}
+
+/// Reads one record from leaves.
+///
+/// # Errors
+/// When the store fails or holds something else.
+pub fn read<T: Serialize + DeserializeOwned>(
+    leaves: &(impl Leaves + ?Sized),
+    key: Key,
+) -> Result<Option<T>, StateError> {
+    let leaf = key.leaf();
+    leaves.leaf(&leaf)?.map(|bytes| parse(leaf, &bytes)).transpose()
+}
+
+fn parse<T: Serialize + DeserializeOwned>(leaf: LeafKey, bytes: &[u8]) -> Result<T, StateError> {
+    // The tree proves these bytes, and this crate wrote them: form alone is checked.
+    postcard::from_bytes(bytes).map_err(|_| StateError::Damaged(leaf))
+}
+
+/// The state with the changes of a block that is being carried out on top.
+///
+/// Changes of the transaction at work are kept apart until [`View::keep`] or [`View::drop_pending`].
+#[derive(Debug)]
+pub struct View<'a, L: Leaves + ?Sized> {
+    /// Everything agreed before the first block.
+    pub genesis: &'a Genesis,
+    base: &'a L,
+    kept: LeafChanges,
+    pending: BTreeMap<LeafKey, Option<Arc<[u8]>>>,
+}
+
+impl<'a, L: Leaves + ?Sized> View<'a, L> {
+    /// The state as `base` holds it.
+    pub const fn new(genesis: &'a Genesis, base: &'a L) -> Self {
+        Self { genesis, base, kept: BTreeMap::new(), pending: BTreeMap::new() }
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// When the store fails or holds something else.
+    pub fn read<T: Serialize + DeserializeOwned>(&self, key: Key) -> Result<Option<T>, StateError> {
+        let leaf = key.leaf();
+        let changed = self.pending.get(&leaf).or_else(|| self.kept.get(&leaf));
+        let bytes = match changed {
+            Some(value) => value.clone(),
+            None => self.base.leaf(&leaf)?,
+        };
+        bytes.map(|bytes| parse(leaf, &bytes)).transpose()
+    }
+
+    /// Reads a record that is empty until it is first written.
+    ///
+    /// # Errors
+    /// When the store fails or holds something else.
+    pub fn read_or_default<T>(&self, key: Key) -> Result<T, StateError>
+    where
+        T: Serialize + DeserializeOwned + Default,
+    {
+        self.read(key).map(Option::unwrap_or_default)
+    }
+
+    /// Writes a record.
+    pub fn write<T: Serialize>(&mut self, key: Key, record: &T) {
+        self.pending.insert(key.leaf(), Some(codec::encode(record).into()));
+    }
+
+    /// Takes a record away.
+    pub fn erase(&mut self, key: Key) {
+        self.pending.insert(key.leaf(), None);
+    }
+
+    /// Keeps what was changed since the last call.
+    pub fn keep(&mut self) {
+        self.kept.append(&mut self.pending);
+    }
+
+    /// Forgets what was changed since the last [`View::keep`].
+    pub fn drop_pending(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Everything that was kept.
+    #[must_use]
+    pub fn into_changes(self) -> LeafChanges {
+        self.kept
+    }
+
+    /// Everything that was kept so far.
+    #[must_use]
+    pub const fn changes(&self) -> &LeafChanges {
+        &self.kept
+    }
+
+    /// Adds money to an account.
+    ///
+    /// # Errors
+    /// When the store fails; money cannot overflow, as all of it is below the largest supply.
+    pub fn credit(&mut self, key: &PublicKey, amount: Grains) -> Result<(), StateError> {
+        if amount.is_zero() {
+            return Ok(());
+        }
+        let leaf = Key::Account(*key);
+        let mut account: Account = self.read_or_default(leaf)?;
+        account.balance = add(account.balance, amount);
+        self.write(leaf, &account);
+        Ok(())
+    }
+}
+
+/// The sum of two parts of the supply.
+///
+/// All money together never exceeds [`Grains::MAX_SUPPLY`]: genesis is checked, minting stops
+/// there, and every move takes from one place what it gives to another. So the sum exists; were
+/// that broken, the cap would show in the sum of all money, which tests and `verify` check.
+#[must_use]
+pub fn add(a: Grains, b: Grains) -> Grains {
+    a.checked_add(b).unwrap_or(Grains::MAX_SUPPLY)
+}
