@@ -13,6 +13,7 @@
 //! | what an account may ask for | [`transaction`] |
 //! | what each of these does, and when it is refused | [`rules`] |
 //! | from one block to the next | [`ledger`] |
+//! | what waits to be sealed | [`mempool`] |
 //! | the records of the state | [`state`] |
 //! | the one signature rule | [`signature`] |
 //! | proofs | [`tree`], [`merkle`], [`history`] |
@@ -30,6 +31,7 @@ pub mod hash;
 pub mod history;
 pub mod leaves;
 pub mod ledger;
+pub mod mempool;
 pub mod merkle;
 pub mod rules;
 pub mod sampling;

@@ -398,6 +398,11 @@ impl<'a, L: Leaves + ?Sized> View<'a, L> {
         Self { genesis, base, kept: BTreeMap::new(), pending: BTreeMap::new() }
     }
 
+    /// The state as `base` holds it, with `kept` changed already.
+    pub const fn on_top(genesis: &'a Genesis, base: &'a L, kept: LeafChanges) -> Self {
+        Self { genesis, base, kept, pending: BTreeMap::new() }
+    }
+
     /// Reads a record.
     ///
     /// # Errors

@@ -210,14 +210,18 @@ pub enum IdentityProof {
         signature: Signature,
     },
     /// The key of an X.509 certificate issued for the association's domain.
-    Certificate {
-        /// How the certificate's key signed.
-        scheme: SignatureScheme,
-        /// The end-entity certificate, DER.
-        certificate: heapless::Vec<u8, 1_536>,
-        /// Its key's signature over [`identity_statement`].
-        signature: heapless::Vec<u8, 512>,
-    },
+    Certificate(Box<CertificateProof>),
+}
+
+/// See [`IdentityProof::Certificate`].
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CertificateProof {
+    /// How the certificate's key signed.
+    pub scheme: SignatureScheme,
+    /// The end-entity certificate, DER.
+    pub certificate: heapless::Vec<u8, 1_536>,
+    /// Its key's signature over [`identity_statement`].
+    pub signature: heapless::Vec<u8, 512>,
 }
 
 /// How a certificate's key signed an identity statement.

@@ -93,10 +93,10 @@ fn check_identity(identity: &IdentityProof) -> Result<(), Refusal> {
     match identity {
         // Verified with all signatures of the transaction.
         IdentityProof::Published { .. } => Ok(()),
-        IdentityProof::Certificate { certificate, signature, .. } => {
+        IdentityProof::Certificate(proof) => {
             // DER of a certificate begins with a SEQUENCE; the rest is checked by people's nodes.
-            let sequence = certificate.first() == Some(&0x30);
-            if sequence && !signature.is_empty() {
+            let sequence = proof.certificate.first() == Some(&0x30);
+            if sequence && !proof.signature.is_empty() {
                 Ok(())
             } else {
                 Err(Refusal::MalformedRequest("proof of identity"))
@@ -241,7 +241,7 @@ pub(super) fn renew<L: Leaves + ?Sized>(
         return Err(Refusal::WrongStatus(standing.status.name()).into());
     }
     if renewal.evidence.is_empty() {
-        return Err(Refusal::MalformedRequest("evidence"))?;
+        return Err(Refusal::MalformedRequest("evidence").into());
     }
     check_identity(&renewal.identity)?;
     let expires = place.epoch.after(view.genesis.parameters.admission_epochs);
