@@ -193,13 +193,18 @@ fn stat_time(path: &Path) -> Result<SystemTime, Fault> {
     let first = text.lines().next().unwrap_or_default();
     let garbage = || sysfs::garbage(path, first);
     let numbers = first.strip_prefix("cpu ").ok_or_else(garbage)?;
-    let ticks: Vec<u64> =
-        numbers.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().map_err(|_| garbage())?;
+    let ticks: Vec<u64> = numbers
+        .split_ascii_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .map_err(|_| garbage())?;
     // proc_stat(5). Guest time is part of user time already, and stolen time is not ours.
     let &[user, nice, system, idle, iowait, irq, softirq, ..] = ticks.as_slice() else {
         return Err(garbage());
     };
-    let sum = |parts: &[u64]| CpuTime::from_ticks(parts.iter().fold(0, |sum, part| part.saturating_add(sum)));
+    let sum = |parts: &[u64]| {
+        CpuTime::from_ticks(parts.iter().fold(0, |sum, part| part.saturating_add(sum)))
+    };
     Ok(SystemTime {
         busy: sum(&[user, nice, system, irq, softirq]),
         total: sum(&[user, nice, system, irq, softirq, idle, iowait]),
@@ -210,7 +215,10 @@ fn stat_time(path: &Path) -> Result<SystemTime, Fault> {
 fn usage(path: &Path) -> Result<CpuTime, Fault> {
     let text = sysfs::text(path)?;
     let usage = text.lines().find_map(|line| line.strip_prefix("usage_usec "));
-    usage.and_then(|micros| micros.trim().parse().ok()).map(CpuTime).ok_or_else(|| sysfs::garbage(path, &text))
+    usage
+        .and_then(|micros| micros.trim().parse().ok())
+        .map(CpuTime)
+        .ok_or_else(|| sysfs::garbage(path, &text))
 }
 
 /// User and system time of a process from its `stat`.

@@ -57,7 +57,9 @@ pub enum Fault {
     #[error("the sensor reads zero while the board runs: it is not in the supply line")]
     Zero,
     /// More than a thousand times more or less than before.
-    #[error("{microwatts} uW after {before} is no change a board can make: a unit or a register is wrong")]
+    #[error(
+        "{microwatts} uW after {before} is no change a board can make: a unit or a register is wrong"
+    )]
     Jump {
         /// The last reading that was believed, or the model's figure before the first one.
         before: MicroWatts,
@@ -79,6 +81,12 @@ pub enum Fault {
         before: MicroJoules,
         /// The count now.
         after: MicroJoules,
+    },
+    /// A counter that may have come round more than once since it was read.
+    #[error("the energy counter may have come round more than once in {span}: sample more often")]
+    CounterUnclear {
+        /// How long it was not read.
+        span: Millis,
     },
     /// A battery that does not feed the machine says nothing about what the machine draws.
     #[error("the battery is {status:?}, and only a discharging one shows what the machine draws")]

@@ -4,7 +4,7 @@ use goodwatt_units::MicroWatts;
 
 use crate::config::{PowerConfig, Roots};
 use crate::cpu::CpuShare;
-use crate::reading::{ErrorSource, RelativeError, Sensor, SourceKind};
+use crate::reading::{ErrorSource, RelativeError, Scope, Sensor, SourceKind};
 use crate::sysfs;
 
 /// `idle + slope * CPU share`, in milliwatts at the board's 5 V input.
@@ -41,8 +41,13 @@ const BOARDS: &[BoardLine] = &[
 
 /// A board that is not listed: the middle between the lowest and the highest listed figure, idle
 /// and fully busy. +-100 % covers all of them and admits that nothing is known of this one.
-const UNLISTED_BOARD: BoardLine =
-    BoardLine { name: "unlisted-board", model: &[], idle: 2_662, slope: 1_965, error_ppm: 1_000_000 };
+const UNLISTED_BOARD: BoardLine = BoardLine {
+    name: "unlisted-board",
+    model: &[],
+    idle: 2_662,
+    slope: 1_965,
+    error_ppm: 1_000_000,
+};
 
 /// A machine without a device tree is no board at all. The figure is that of an unlisted board;
 /// the bound, a factor of eleven, is there so that nobody takes it for knowledge.
@@ -59,7 +64,10 @@ impl BoardLine {
 
     /// The line for the board that this program runs on.
     fn of_this_board(roots: &Roots) -> &'static Self {
-        match sysfs::text(&roots.proc.join("device-tree/model")) {
+        // The second path is the same file, for units whose `ProcSubset=pid` hides the first.
+        let model = sysfs::text(&roots.proc.join("device-tree/model"))
+            .or_else(|_| sysfs::text(&roots.sys.join("firmware/devicetree/base/model")));
+        match model {
             Ok(model) => BOARDS.iter().find(|line| line.names(&model)).unwrap_or(&UNLISTED_BOARD),
             Err(_) => &UNLISTED_PC,
         }
@@ -90,7 +98,12 @@ impl Model {
                 RelativeError::from_ppm(line.error_ppm, line.error_source()),
             ),
         };
-        Self { sensor: Sensor { kind: SourceKind::Model, name: line.name.into() }, idle, slope, error }
+        Self {
+            sensor: Sensor { kind: SourceKind::Model, name: line.name.into() },
+            idle,
+            slope,
+            error,
+        }
     }
 
     /// The name of the model.
@@ -103,6 +116,17 @@ impl Model {
         self.idle
     }
 
+    /// Power of the idle board, to be subtracted from measured figures: only of the board's
+    /// input, and only if the model is of this board.
+    pub(crate) fn idle_in(&self, scope: Scope) -> Option<MicroWatts> {
+        (scope == Scope::BoardInput && self.knows_the_board()).then_some(self.idle)
+    }
+
+    /// How far off the model is while the CPU share is known.
+    pub(crate) const fn error(&self) -> RelativeError {
+        self.error
+    }
+
     /// Whether the model is of this board, calibrated or listed.
     pub(crate) fn knows_the_board(&self) -> bool {
         self.error.source() != ErrorSource::UnlistedBoard
@@ -111,7 +135,8 @@ impl Model {
     /// Power at a CPU share. Without one, the middle, with a bound that spans idle to busy.
     pub(crate) fn power(&self, share: Option<CpuShare>) -> (MicroWatts, RelativeError) {
         let at = |ppm: u32| {
-            let slope = u64::from(self.slope.get()) * u64::from(ppm) / u64::from(CpuShare::ALL.ppm());
+            let slope =
+                u64::from(self.slope.get()) * u64::from(ppm) / u64::from(CpuShare::ALL.ppm());
             MicroWatts::new(self.idle.get().saturating_add(slope as u32))
         };
         match share {
@@ -135,7 +160,11 @@ impl Model {
 
 impl BoardLine {
     fn error_source(&self) -> ErrorSource {
-        if self.model.is_empty() { ErrorSource::UnlistedBoard } else { ErrorSource::UncalibratedModel }
+        if self.model.is_empty() {
+            ErrorSource::UnlistedBoard
+        } else {
+            ErrorSource::UncalibratedModel
+        }
     }
 }
 
@@ -173,7 +202,10 @@ mod tests {
             let line = BOARDS.iter().find(|line| line.name == name).expect(name);
             let own = u64::from(line.idle + if busy { line.slope } else { 0 });
             let distance = own.abs_diff(u64::from(published_milliwatts)) * 1_000_000;
-            assert!(distance <= own * u64::from(line.error_ppm), "{name}: {published_milliwatts} mW");
+            assert!(
+                distance <= own * u64::from(line.error_ppm),
+                "{name}: {published_milliwatts} mW"
+            );
         };
         check("rpi-5b", false, 2_100);
         check("rpi-5b", true, 7_700);
@@ -209,7 +241,7 @@ mod tests {
             ..PowerConfig::default()
         };
         let model = Model::of(&config);
-        let check = |share, milliwatts, ppm| {
+        let check = |share, milliwatts: u32, ppm| {
             let (power, error) = model.power(share);
             assert_eq!((power.get(), error.ppm()), (milliwatts * 1_000, ppm), "{share:?}");
         };

@@ -82,12 +82,9 @@ impl Format {
                 text: text.to_owned(),
                 example: self.example,
             })?;
-        decimal(number.trim_end(), digits)
-            .and_then(|count| u32::try_from(count).ok())
-            .ok_or_else(|| ParseQuantityError::OutOfRange {
-                text: text.to_owned(),
-                example: self.example,
-            })
+        decimal(number.trim_end(), digits).and_then(|count| u32::try_from(count).ok()).ok_or_else(
+            || ParseQuantityError::OutOfRange { text: text.to_owned(), example: self.example },
+        )
     }
 }
 
@@ -117,7 +114,9 @@ pub(crate) fn power<'de, D: Deserializer<'de>>(from: D) -> Result<MicroWatts, D:
 }
 
 /// Reads power from a config file, for a key that may be left out.
-pub(crate) fn some_power<'de, D: Deserializer<'de>>(from: D) -> Result<Option<MicroWatts>, D::Error> {
+pub(crate) fn some_power<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<MicroWatts>, D::Error> {
     power(from).map(Some)
 }
 
@@ -170,7 +169,8 @@ mod tests {
         check("1.259", 2, Some(125));
         check("7", 0, Some(7));
         check("7.9", 0, Some(7));
-        for garbage in ["", "-", ".", "1.", ".5", "1.2.3", "NaN", "inf", "1e3", "+1", "0x10", "1 2"] {
+        for garbage in ["", "-", ".", "1.", ".5", "1.2.3", "NaN", "inf", "1e3", "+1", "0x10", "1 2"]
+        {
             check(garbage, 6, None);
         }
         check("99999999999999999999", 0, None);

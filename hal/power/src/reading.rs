@@ -99,7 +99,7 @@ named!(
     SourceKind, "power source" {
         /// A kernel hwmon driver: power, energy, or voltage and current.
         Hwmon = "hwmon",
-        /// The kernel's IIO driver for INA2xx monitors, the only one Debian builds for ARM.
+        /// The kernel's IIO driver for `INA2xx` monitors, the only one Debian builds for ARM.
         Iio = "iio",
         /// The energy counter of an x86 CPU package, by the powercap class.
         Rapl = "rapl",
@@ -228,10 +228,7 @@ mod tests {
             age: Millis::ZERO,
             sensor: Sensor { kind: SourceKind::Model, name: "rpi-4b".into() },
         };
-        assert_eq!(
-            reading.to_string(),
-            "2.345 W, modelled, +-25 %, board_input (model rpi-4b)"
-        );
+        assert_eq!(reading.to_string(), "2.345 W, modelled, +-25 %, board_input (model rpi-4b)");
     }
 
     #[test]

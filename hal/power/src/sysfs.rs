@@ -17,7 +17,8 @@ const QUOTE_CHARS_MAX: usize = 32;
 /// strings of a device tree.
 pub(crate) fn text(path: &Path) -> Result<String, Fault> {
     let bytes = read(path).map_err(|error| Fault::of_io(path.to_owned(), &error))?;
-    let text = str::from_utf8(&bytes).map_err(|_| garbage(path, &String::from_utf8_lossy(&bytes)))?;
+    let text =
+        str::from_utf8(&bytes).map_err(|_| garbage(path, &String::from_utf8_lossy(&bytes)))?;
     match text.trim_matches(|c: char| c.is_whitespace() || c == '\0') {
         "" => Err(Fault::Empty { path: path.to_owned() }),
         text => Ok(text.to_owned()),

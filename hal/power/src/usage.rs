@@ -146,7 +146,11 @@ mod tests {
         put(folder.path(), "self/stat", "7 (goodwattd) S 1 1 1 0 -1 0 0 0 0 0 20 10 0 0\n");
         put(folder.path(), "self/status", &status(3, 4));
         put(folder.path(), "self/task/7/status", &status(3, 4));
-        put(folder.path(), "self/smaps_rollup", "00-ff ---p 0 00:00 0 [rollup]\nRss: 9 kB\nPss: 8 kB\n");
+        put(
+            folder.path(),
+            "self/smaps_rollup",
+            "00-ff ---p 0 00:00 0 [rollup]\nRss: 9 kB\nPss: 8 kB\n",
+        );
         put(folder.path(), "self/io", "rchar: 1\nwchar: 2\nread_bytes: 3\nwrite_bytes: 4096\n");
         let mut watch = ProcessWatch::new(&roots);
         let want = ProcessUsage {

@@ -79,7 +79,8 @@ mod tests {
     use super::*;
 
     const CHARACTERS: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-    const ADDRESS: &str = "good1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs0w3q3p";
+    // The key of 32 times 01, encoded by an implementation in another language.
+    const ADDRESS: &str = "good1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs7d74er";
 
     fn key() -> PublicKey {
         PublicKey::from_bytes([1; 32])
@@ -131,6 +132,8 @@ mod tests {
         check(&encode("good", &[1; 31]), AddressError::Length);
         check(&encode("good", &[1; 33]), AddressError::Length);
         check(&encode("good", &[]), AddressError::Length);
+        // The same key with another bit behind it: each key has one address.
+        check("good1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyq3rm2qy3", AddressError::Length);
         let older = bech32::encode::<bech32::Bech32>(HUMAN_PART, &[1; 32]).expect("short enough");
         check(&older, AddressError::Checksum);
     }

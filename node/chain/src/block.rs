@@ -18,7 +18,7 @@ pub const BLOCK_VERSION: u8 = 1;
 
 /// The longest encoding of a block that is ever decoded: the largest body genesis may allow, and
 /// room for the header and a full certificate.
-pub const BLOCK_BYTES_MAX: usize = 1_024 * 1_024 + 16 * 1_024;
+pub const BLOCK_BYTES_MAX: usize = 800 * 1_024;
 
 const BLOCK: Domain = Domain::new(b"goodwatt/block");
 const CERTIFICATE: Domain = Domain::new(b"goodwatt/certificate");

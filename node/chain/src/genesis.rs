@@ -202,6 +202,14 @@ pub enum GenesisError {
         /// How many are needed.
         needed: u8,
     },
+    /// More founding validators than the largest set.
+    #[error("{found} founding validators are more than validators_max = {limit}")]
+    TooManyFounders {
+        /// How many stand in the file.
+        found: usize,
+        /// How many there may be.
+        limit: u8,
+    },
     /// A signer key stands twice, or a weight is zero.
     #[error("founder {0}: its signer key stands twice or its weight is zero")]
     BadFounder(PublicKey),
@@ -275,8 +283,12 @@ impl Genesis {
 
     fn check_founders(&self) -> Result<(), GenesisError> {
         let (found, needed) = (self.founders.len(), self.parameters.validators_min);
-        if found < usize::from(needed) || found > usize::from(self.parameters.validators_max) {
+        if found < usize::from(needed) {
             return Err(GenesisError::TooFewFounders { found, needed });
+        }
+        let limit = self.parameters.validators_max;
+        if found > usize::from(limit) {
+            return Err(GenesisError::TooManyFounders { found, limit });
         }
         for (index, founder) in self.founders.iter().enumerate() {
             let twice = self.founders.iter().skip(index + 1).any(|f| f.signer == founder.signer);
@@ -325,9 +337,9 @@ impl Parameters {
             ),
             (
                 self.block_bytes_max >= self.transaction_bytes_max
-                    && self.block_bytes_max <= (BLOCK_BYTES_MAX - 16 * 1_024) as u32,
+                    && self.block_bytes_max <= (BLOCK_BYTES_MAX - 32 * 1_024) as u32,
                 "block_bytes_max",
-                "transaction_bytes_max to 1048576",
+                "transaction_bytes_max to 786432",
             ),
             (
                 (1..=BLOCK_TRANSACTIONS_MAX).contains(&self.block_transactions_max),

@@ -220,3 +220,127 @@ fn join(left: &Digest32, right: &Digest32) -> Digest32 {
 fn join_peaks(right: &Digest32, left: &Digest32) -> Digest32 {
     Digest32::of(PEAKS, &[right.as_bytes(), left.as_bytes()])
 }
+
+#[cfg(test)]
+mod tests {
+    use ckb_merkle_mountain_range::util::{MemMMR, MemStore};
+
+    use super::*;
+
+    fn block(height: u64) -> BlockId {
+        BlockId(Digest32::of(PEAKS, &[&height.to_be_bytes()]))
+    }
+
+    fn history(blocks: u64) -> History {
+        let mut history = History::default();
+        (1..=blocks).for_each(|height| history.push(block(height)));
+        history
+    }
+
+    fn prove(blocks: u64, height: u64) -> Result<HistoryProof, HistoryError> {
+        HistoryProof::new(blocks, Height::new(height), |height| Some(block(height.get())))
+    }
+
+    #[test]
+    fn peaks_alone_give_the_root_of_the_whole_range() {
+        let store = MemStore::default();
+        let mut whole = MemMMR::<_, Join>::new(0, &store);
+        let mut history = History::default();
+        assert_eq!(history.root(), Digest32::ZERO);
+        for height in 1..=300 {
+            history.push(block(height));
+            whole.push(Digest32::of(LEAF, &[block(height).as_bytes()])).expect("memory is there");
+            assert_eq!(whole.get_root(), Ok(history.root()), "{height} blocks");
+            assert_eq!(history.len(), height);
+        }
+    }
+
+    #[test]
+    fn each_block_is_shown_at_its_height_and_at_no_other() {
+        for blocks in 1..=33 {
+            let root = history(blocks).root();
+            for height in 1..=blocks {
+                let proof = prove(blocks, height).expect("all blocks are there");
+                for other in 1..=blocks + 1 {
+                    let at = |height, id| proof.verify(&root, blocks, Height::new(height), &id);
+                    assert_eq!(at(height, block(other)), other == height, "{height} of {blocks}");
+                    assert_eq!(at(other, block(height)), other == height, "{height} of {blocks}");
+                }
+                let at = Height::new(height);
+                assert!(!proof.verify(&Digest32::ZERO, blocks, at, &block(height)));
+                assert!(!proof.verify(&history(blocks + 1).root(), blocks + 1, at, &block(height)));
+            }
+        }
+    }
+
+    #[test]
+    fn other_hashes_prove_nothing() {
+        for (blocks, height) in [(1, 1), (2, 1), (11, 3), (11, 9), (11, 11), (16, 16)] {
+            let root = history(blocks).root();
+            let proof = prove(blocks, height).expect("all blocks are there");
+            let hashes = proof.0.as_slice();
+            let check = |hashes: Vec<Digest32>| {
+                let proof = HistoryProof(Siblings::of_path(hashes));
+                let height = Height::new(height);
+                assert!(!proof.verify(&root, blocks, height, &block(height.get())), "{proof:?}");
+            };
+            check([hashes, &[Digest32::ZERO]].concat());
+            for at in 0..hashes.len() {
+                let mut changed = hashes.to_vec();
+                changed[at] = Digest32::ZERO;
+                check(changed);
+                check([&hashes[..at], &hashes[at + 1..]].concat());
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_proven_is_an_error() {
+        let check = |blocks, height, want| assert_eq!(prove(blocks, height).err(), Some(want));
+        check(0, 1, HistoryError::OutOfRange);
+        check(5, 0, HistoryError::OutOfRange);
+        check(5, 6, HistoryError::OutOfRange);
+        check(u64::MAX, 1, HistoryError::OutOfRange);
+        let missing = HistoryProof::new(9, Height::new(2), |height| {
+            (height.get() != 7).then(|| block(height.get()))
+        });
+        assert_eq!(missing, Err(HistoryError::MissingBlock));
+    }
+
+    #[test]
+    fn every_other_block_is_asked_for_once() {
+        let mut asked = Vec::new();
+        let proof = HistoryProof::new(21, Height::new(6), |height| {
+            asked.push(height.get());
+            Some(block(height.get()))
+        });
+        assert!(proof.is_ok());
+        asked.sort_unstable();
+        assert!(asked.into_iter().eq((1..=21).filter(|height| *height != 6)));
+    }
+
+    #[test]
+    fn only_a_history_that_fits_its_count_is_read() {
+        let whole = history(11);
+        let encoded = postcard::to_allocvec(&whole).expect("a history encodes");
+        assert_eq!(postcard::from_bytes(&encoded), Ok(whole));
+        let check = |blocks: u64, peaks: usize| {
+            let encoded = postcard::to_allocvec(&(blocks, vec![Digest32::ZERO; peaks]));
+            assert!(postcard::from_bytes::<History>(&encoded.expect("it encodes")).is_err());
+        };
+        check(11, 2);
+        check(11, 4);
+        check(0, 1);
+        check(u64::MAX, 64);
+        check(HISTORY_BLOCKS_MAX + 1, 2);
+    }
+
+    #[test]
+    fn the_longest_path_fits() {
+        // In a history of 2^48 - 1 blocks, each mountain of 2^n has 47 - n peaks to its left.
+        let longest = (0..48).map(|n| n + (47 - n) + u32::from(n > 0)).max();
+        assert!(longest.is_some_and(|hashes| hashes as usize <= HISTORY_PATH_MAX));
+        let full = HISTORY_BLOCKS_MAX.trailing_zeros();
+        assert!(full as usize <= HISTORY_PATH_MAX);
+    }
+}

@@ -16,7 +16,7 @@ use crate::rules::{
     take_reveal,
 };
 use crate::signature::{Batch, PublicKey};
-use crate::state::{Key, StateError, Terms, View, add};
+use crate::state::{Key, StateError, Term, Terms, View, add};
 use crate::transaction::{Transaction, TransactionError};
 use crate::tree::{StateTree, TreeUpdate};
 use crate::units::{Epoch, Grains, Height, Round, UnixMillis};
@@ -269,7 +269,7 @@ impl<L: LeafStore> Ledger<L> {
         tree: StateTree,
         tip: Tip,
     ) -> Result<Self, LedgerError> {
-        let terms: Terms = View::new(&genesis, &leaves).read_or_default(Key::Terms)?;
+        let terms = View::new(&genesis, &leaves).terms()?;
         let in_charge = in_charge(&terms, tip.height);
         Ok(Self { chain: genesis.chain_id(), genesis, leaves, tree, tip, in_charge })
     }
@@ -326,8 +326,8 @@ impl<L: LeafStore> Ledger<L> {
     /// # Errors
     /// When the store fails.
     pub fn last_reveal(&self, signer: &PublicKey) -> Result<Option<(Digest32, bool)>, StateError> {
-        let mut terms: Terms = self.view().read_or_default(Key::Terms)?;
-        Ok(terms.current.seat_mut(signer).map(|seat| (seat.reveal, seat.revealed)))
+        let mut term: Term = self.view().read_or_default(Key::CurrentTerm)?;
+        Ok(term.seat_mut(signer).map(|seat| (seat.reveal, seat.revealed)))
     }
 
     /// Makes a block of those of `waiting` that the rules take now, as many as fit.
@@ -372,6 +372,7 @@ impl<L: LeafStore> Ledger<L> {
     pub fn check(&self, block: &Block, signatures: Signatures<'_>) -> Result<Applied, BlockError> {
         let header = &block.header;
         self.check_header(header)?;
+        check_sealing(self, header, block.transactions.len())?;
         let mut own = Batch::default();
         let (batch, verify) = match signatures {
             Signatures::Verify => (&mut own, true),
@@ -392,7 +393,6 @@ impl<L: LeafStore> Ledger<L> {
                 ExecuteError::State(error) => BlockError::State(error),
             })?;
         }
-        check_sealing(self, header, transactions.len())?;
         if merkle::root(&work.ids) != header.transactions_root {
             return Err(BlockError::WrongField("transactions root"));
         }
@@ -565,25 +565,27 @@ impl<'a, L: LeafStore> Work<'a, L> {
         header: &Header,
         certificate: Option<&Certificate>,
     ) -> Result<Self, BlockError> {
-        let names_tip =
-            certificate.is_some_and(|c| c.height == ledger.tip.height && c.block == ledger.tip.id);
-        let first = ledger.tip.height == Height::ZERO && certificate.is_none();
-        if !names_tip && !first {
+        let first = ledger.tip.height == Height::ZERO;
+        let fits = match certificate {
+            Some(c) => !first && c.height == ledger.tip.height && c.block == ledger.tip.id,
+            None => first,
+        };
+        if !fits {
             return Err(BlockError::WrongCertificate);
         }
         let mut view = ledger.view();
         if let Some(certificate) = certificate {
             record_certificate(&mut view, certificate)?;
         }
-        let mut terms: Terms = view.read_or_default(Key::Terms)?;
-        take_reveal(&mut terms.current, &header.proposer, header.reveal.as_ref()).map_err(
-            |error| match error {
+        let mut term: Term = view.read_or_default(Key::CurrentTerm)?;
+        take_reveal(&mut term, &header.proposer, header.reveal.as_ref()).map_err(|error| {
+            match error {
                 RevealError::NoSeat => BlockError::NotProposer(header.proposer),
                 RevealError::Missing | RevealError::Wrong => BlockError::WrongReveal,
-            },
-        )?;
-        view.write(Key::Terms, &terms);
-        let decided_by = terms.current.epoch;
+            }
+        })?;
+        view.write(Key::CurrentTerm, &term);
+        let decided_by = term.epoch;
         let epoch = ledger.genesis.epoch_at(header.time).max(decided_by);
         if epoch > decided_by {
             rules::transition(&mut view, epoch, header.height)?;
@@ -612,7 +614,7 @@ impl<'a, L: LeafStore> Work<'a, L> {
     fn finish(mut self, ledger: &Ledger<L>, header: &Header) -> Result<Done, StateError> {
         record_proposer(&mut self.view, self.decided_by, &header.proposer, self.fees)?;
         self.view.keep();
-        let terms: Terms = self.view.read_or_default(Key::Terms)?;
+        let terms = self.view.terms()?;
         let changes = self.view.into_changes();
         let update = ledger.tree.update(&ledger.leaves, &changes)?;
         Ok(Done { changes, update, terms, ids: self.ids })

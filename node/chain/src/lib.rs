@@ -16,7 +16,8 @@
 //! | what waits to be sealed | [`mempool`] |
 //! | the records of the state | [`state`] |
 //! | the one signature rule | [`signature`] |
-//! | proofs | [`tree`], [`merkle`], [`history`] |
+//! | proofs for those who keep no state | [`proof`]; their parts: [`tree`], [`merkle`], [`history`] |
+//! | the links a proposer reveals | [`reveal`] |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic)]
@@ -27,12 +28,16 @@ pub mod address;
 pub mod block;
 pub mod codec;
 pub mod genesis;
+#[cfg(feature = "std")]
+pub mod genesis_toml;
 pub mod hash;
 pub mod history;
 pub mod leaves;
 pub mod ledger;
 pub mod mempool;
 pub mod merkle;
+pub mod proof;
+pub mod reveal;
 pub mod rules;
 pub mod sampling;
 pub mod signature;

@@ -25,7 +25,7 @@ const INNER: Domain = Domain::new(b"goodwatt/transactions/inner");
 
 /// The hashes beside a path from a leaf to the root, in the order of the path, at most `MAX`.
 ///
-/// A decoder refuses a longer one before it reads it.
+/// A decoder refuses a longer one, and allocates no more than it has read.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Siblings<const MAX: usize>(Vec<Digest32>);
@@ -95,7 +95,7 @@ pub fn root(ids: &[TxId]) -> Digest32 {
 }
 
 /// Shows that the transaction at `index` is one of `ids`.
-/// `None` where there is no such index, or more ids than [`INCLUSION_PATH_MAX`] allows.
+/// `None` where there is no such index, or its path is longer than [`INCLUSION_PATH_MAX`].
 #[must_use]
 pub fn prove(ids: &[TxId], index: u32) -> Option<InclusionProof> {
     ids.get(index as usize)?;
@@ -176,5 +176,94 @@ fn fold<'a>(
     } else {
         let node = fold(siblings, node, index - left, count - left)?;
         Some(inner(siblings.next()?, &node))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(count: u32) -> Vec<TxId> {
+        let id = |n: u32| TxId(Digest32::of(LEAF, &[&n.to_be_bytes()]));
+        (0..count).map(id).collect()
+    }
+
+    #[test]
+    fn each_transaction_is_shown_at_its_place_and_at_no_other() {
+        for count in 1..=40 {
+            let ids = ids(count);
+            let root = root(&ids);
+            for index in 0..count {
+                let proof = prove(&ids, index).expect("the index is below the count");
+                for (place, id) in ids.iter().enumerate() {
+                    let want = place == index as usize;
+                    assert_eq!(proof.verify(&root, count, id), want, "{index} of {count}");
+                }
+                assert!(!proof.verify(&Digest32::ZERO, count, &ids[index as usize]));
+            }
+            assert_eq!(prove(&ids, count), None);
+        }
+    }
+
+    #[test]
+    fn the_count_is_part_of_the_proof() {
+        // Some counts give an index the same path: then the root tells them apart.
+        for count in 1..=33_u32 {
+            let ids = ids(count);
+            let proof = prove(&ids, count - 1).expect("the index is below the count");
+            let last = &ids[count as usize - 1];
+            for other in (0..=40).filter(|other| *other < count) {
+                assert!(!proof.verify(&root(&ids), other, last), "{other} for {count}");
+            }
+            let prefix = &ids[..count as usize - 1];
+            assert!(!proof.verify(&root(prefix), count - 1, last));
+        }
+    }
+
+    #[test]
+    fn other_hashes_or_another_index_prove_nothing() {
+        let ids = ids(13);
+        let root = root(&ids);
+        let proof = prove(&ids, 5).expect("5 is below 13");
+        let check = |index, hashes: &[Digest32], want| {
+            let siblings = Siblings::of_path(hashes.to_vec());
+            assert_eq!(InclusionProof { index, siblings }.verify(&root, 13, &ids[5]), want);
+        };
+        let hashes = proof.siblings.as_slice();
+        check(5, hashes, true);
+        check(4, hashes, false);
+        check(13, hashes, false);
+        check(u32::MAX, hashes, false);
+        check(5, &hashes[..3], false);
+        check(5, &[hashes, &[Digest32::ZERO]].concat(), false);
+        for at in 0..hashes.len() {
+            let mut changed = hashes.to_vec();
+            changed[at] = Digest32::ZERO;
+            check(5, &changed, false);
+        }
+    }
+
+    #[test]
+    fn a_leaf_is_no_inner_node() {
+        // Else the root over two ids could pass for one transaction whose id is their hash.
+        let ids = ids(2);
+        let [left, right] = [leaf(&ids[0]), leaf(&ids[1])];
+        let bytes = [*left.as_bytes(), *right.as_bytes()].concat();
+        assert_ne!(root(&ids), Digest32::of(LEAF, &[&bytes]));
+        assert_ne!(root(&ids), leaf(&TxId(inner(&left, &right))));
+    }
+
+    #[test]
+    fn paths_are_bounded() {
+        let ids = ids((1 << INCLUSION_PATH_MAX) + 1);
+        assert_eq!(prove(&ids, 0), None);
+        let full = &ids[..1 << INCLUSION_PATH_MAX];
+        let proof = prove(full, 1).expect("a path of the largest length");
+        assert!(proof.verify(&root(full), full.len() as u32, &full[1]));
+        let encoded = postcard::to_allocvec(&proof).expect("a proof encodes");
+        assert_eq!(postcard::from_bytes(&encoded), Ok(proof));
+        let longer = Siblings::<17>::of_path(alloc::vec![Digest32::ZERO; 17]);
+        let encoded = postcard::to_allocvec(&(0_u32, longer)).expect("a path encodes");
+        assert!(postcard::from_bytes::<InclusionProof>(&encoded).is_err());
     }
 }

@@ -60,3 +60,33 @@ fn locate(mut point: u128, mut weights: impl Iterator<Item = u64>) -> Option<usi
         found
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_that_would_favour_one_are_drawn_again() {
+        let check = |total, draws: &[u128], want| {
+            assert_eq!(fair(total, draws.iter().copied()), want, "{total} of {draws:?}");
+        };
+        check(0, &[1], None);
+        check(1, &[u128::MAX], Some(0));
+        // 2^128 = 1 modulo 3: the last number is one too many.
+        check(3, &[u128::MAX], None);
+        check(3, &[u128::MAX, 5], Some(2));
+        check(3, &[u128::MAX - 1], Some(2));
+        // 2^128 = 6 modulo 10.
+        check(10, &[u128::MAX - 5, 4], Some(4));
+        check(10, &[u128::MAX - 6], Some(9));
+        check(1 << 64, &[u128::MAX], Some((1 << 64) - 1));
+    }
+
+    #[test]
+    fn the_number_line_is_without_gaps() {
+        let weights = [2, 0, 3, 1];
+        let places = (0..7).map(|point| locate(point, weights.into_iter()));
+        let want = [Some(0), Some(0), Some(2), Some(2), Some(2), Some(3), None];
+        assert!(places.eq(want));
+    }
+}

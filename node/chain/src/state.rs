@@ -25,6 +25,9 @@ pub const ADMITTED_MAX: usize = 256;
 pub const PENDING_MAX: usize = 32;
 /// The most bids kept for an epoch: twice the largest set, so that ties at its edge can be drawn.
 pub const BIDS_MAX: usize = 2 * VALIDATORS_MAX;
+/// The most owners seen signing in an epoch: those of its set, and those of the set before it,
+/// which decides the block that begins the epoch.
+pub const LIVE_MAX: usize = 2 * VALIDATORS_MAX;
 
 /// An account: what it has, and how many transactions it made.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -109,8 +112,9 @@ impl Term {
     }
 }
 
-/// The terms that matter now: the one before, the one in charge, the one to come.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+/// The terms that matter now: the one before, the one in charge, the one to come. Each is a leaf
+/// of its own, as a block within an epoch changes the one in charge alone.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Terms {
     /// Ended; its rewards wait for the reports on energy.
     pub previous: Option<Term>,
@@ -142,9 +146,9 @@ pub struct Bids {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Attendance {
     /// Seen in the epoch that runs.
-    pub now: heapless::Vec<PublicKey, VALIDATORS_MAX>,
+    pub now: heapless::Vec<PublicKey, LIVE_MAX>,
     /// Seen in the epoch before: these are live.
-    pub before: heapless::Vec<PublicKey, VALIDATORS_MAX>,
+    pub before: heapless::Vec<PublicKey, LIVE_MAX>,
 }
 
 /// Which associations there are.
@@ -154,8 +158,9 @@ pub struct Registry {
     pub pending: heapless::Vec<AssociationId, PENDING_MAX>,
     /// Admitted.
     pub admitted: heapless::Vec<AssociationId, ADMITTED_MAX>,
-    /// Votes on removal that are open.
-    pub removals: heapless::Vec<AssociationId, PENDING_MAX>,
+    /// Votes on removal that are open; a place for each admitted one, so that nobody can take them
+    /// all to keep one association from being voted out.
+    pub removals: heapless::Vec<AssociationId, ADMITTED_MAX>,
 }
 
 /// Where an association stands.
@@ -239,7 +244,8 @@ pub struct Standing {
     pub released: Grains,
 }
 
-/// A request as it was made, with what a renewal replaced.
+/// A request as it was made, with what a renewal replaced. It goes away with a request that was
+/// refused or withdrawn, so that requests cannot fill the state with their documents.
 pub type Dossier = RequestAssociation;
 
 /// One validator's voice in a vote.
@@ -263,7 +269,7 @@ pub struct Ballot {
     /// The active weight of all when it opened, in grains.
     pub active_weight: u64,
     /// Those who were live when it opened.
-    pub electors: heapless::Vec<Elector, VALIDATORS_MAX>,
+    pub electors: heapless::Vec<Elector, LIVE_MAX>,
 }
 
 /// Money that becomes somebody's in one epoch.
@@ -301,8 +307,12 @@ pub enum Key {
     Account(PublicKey),
     /// [`Totals`]
     Totals,
-    /// [`Terms`]
-    Terms,
+    /// [`Term`] that ended last
+    PreviousTerm,
+    /// [`Term`] in charge
+    CurrentTerm,
+    /// [`Term`] to come
+    NextTerm,
     /// [`Bids`]
     Bids,
     /// [`Attendance`]
@@ -335,7 +345,9 @@ impl Key {
         match self {
             Self::Account(key) => of(b"goodwatt/leaf/account", key.as_bytes()),
             Self::Totals => of(b"goodwatt/leaf/totals", &[]),
-            Self::Terms => of(b"goodwatt/leaf/terms", &[]),
+            Self::PreviousTerm => of(b"goodwatt/leaf/previous-term", &[]),
+            Self::CurrentTerm => of(b"goodwatt/leaf/current-term", &[]),
+            Self::NextTerm => of(b"goodwatt/leaf/next-term", &[]),
             Self::Bids => of(b"goodwatt/leaf/bids", &[]),
             Self::Attendance => of(b"goodwatt/leaf/attendance", &[]),
             Self::Registry => of(b"goodwatt/leaf/registry", &[]),
@@ -431,6 +443,27 @@ impl<'a, L: Leaves + ?Sized> View<'a, L> {
     /// Writes a record.
     pub fn write<T: Serialize>(&mut self, key: Key, record: &T) {
         self.pending.insert(key.leaf(), Some(codec::encode(record).into()));
+    }
+
+    /// Reads the terms that matter now.
+    ///
+    /// # Errors
+    /// When the store fails or holds something else.
+    pub fn terms(&self) -> Result<Terms, StateError> {
+        Ok(Terms {
+            previous: self.read(Key::PreviousTerm)?,
+            current: self.read_or_default(Key::CurrentTerm)?,
+            next: self.read_or_default(Key::NextTerm)?,
+        })
+    }
+
+    /// Writes all three terms.
+    pub fn write_terms(&mut self, terms: &Terms) {
+        if let Some(previous) = &terms.previous {
+            self.write(Key::PreviousTerm, previous);
+        }
+        self.write(Key::CurrentTerm, &terms.current);
+        self.write(Key::NextTerm, &terms.next);
     }
 
     /// Takes a record away.

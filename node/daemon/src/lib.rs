@@ -1,5 +1,8 @@
 //! stub
 
 pub mod keystore;
+pub mod logging;
 mod nearest;
+pub mod notify;
+pub mod scheduler;
 pub mod words;

@@ -6,7 +6,7 @@ use crate::leaves::Leaves;
 use crate::signature::PublicKey;
 use crate::state::{
     ADMITTED_MAX, Attendance, Ballot, Bids, Dossier, Elector, Key, Registry, Standing, StateError,
-    Status, Terms, Tombstone, Totals, View, add,
+    Status, Term, Tombstone, Totals, View, add,
 };
 use crate::transaction::{
     BallotKind, IdentityProof, RenewAssociation, RequestAssociation, VoteAssociation,
@@ -123,7 +123,7 @@ fn check_sender<L: Leaves + ?Sized>(
             None => {}
         }
     }
-    let terms: Terms = view.read_or_default(Key::Terms)?;
+    let terms = view.terms()?;
     let bids: Bids = view.read_or_default(Key::Bids)?;
     let seats = terms.current.seats.iter().chain(&terms.next.seats);
     let owners = seats.map(|seat| &seat.validator).chain(bids.bids.iter().map(|b| &b.validator));
@@ -142,9 +142,9 @@ fn open_ballot<L: Leaves + ?Sized>(
     association: &PublicKey,
 ) -> Result<(), ExecuteError> {
     let attendance: Attendance = view.read_or_default(Key::Attendance)?;
-    let terms: Terms = view.read_or_default(Key::Terms)?;
+    let term: Term = view.read_or_default(Key::CurrentTerm)?;
     let weight_of = |owner: &PublicKey| {
-        let seats = terms.current.seats.iter().filter(|seat| seat.validator.owner == *owner);
+        let seats = term.seats.iter().filter(|seat| seat.validator.owner == *owner);
         seats.map(|seat| seat.validator.weight.get()).sum()
     };
     let mut electors = heapless::Vec::new();
@@ -160,7 +160,7 @@ fn open_ballot<L: Leaves + ?Sized>(
         return Err(Refusal::NoElectors.into());
     }
     let closes = now.after(view.genesis.parameters.vote_window);
-    let active_weight = terms.current.validators().total_weight();
+    let active_weight = term.validators().total_weight();
     view.write(Key::Ballot(id), &Ballot { kind, closes, active_weight, electors });
     Ok(())
 }
@@ -176,6 +176,9 @@ pub(super) fn vote<L: Leaves + ?Sized>(
     let standing: Standing = view.read(Key::Standing(id))?.ok_or(Refusal::UnknownAssociation)?;
     if standing.key == *sender {
         return Err(Refusal::OwnAssociation.into());
+    }
+    if view.read::<Tombstone>(Key::Tombstone(*sender))?.is_some() {
+        return Err(Refusal::Tombstoned.into());
     }
     let key = Key::Ballot(id);
     if vote.kind == BallotKind::Removal && view.read::<Ballot>(key)?.is_none() {
@@ -222,6 +225,7 @@ pub(super) fn withdraw<L: Leaves + ?Sized>(
     standing.status = Status::Withdrawn { epoch: place.epoch };
     view.write(Key::Standing(id), &standing);
     view.erase(Key::Ballot(id));
+    view.erase(Key::Dossier(id));
     let mut registry: Registry = view.read_or_default(Key::Registry)?;
     registry.pending.retain(|other| *other != id);
     view.write(Key::Registry, &registry);
@@ -294,13 +298,15 @@ pub(super) fn count_and_expire<L: Leaves + ?Sized>(
         if let Some(Status::Admitted { expires }) = standing.map(|standing| standing.status)
             && expires <= now
         {
-            leave(view, now, *id, Status::Expired { epoch: now }, &mut registry)?;
+            leave(view, *id, Status::Expired { epoch: now }, &mut registry)?;
         }
     }
-    if registry != before {
-        view.write(Key::Registry, &registry);
+    if registry == before {
+        return Ok(());
     }
-    Ok(())
+    view.write(Key::Registry, &registry);
+    let left = before.admitted.iter().filter(|id| !registry.admitted.contains(id));
+    donations::strike_releases(view, now, left)
 }
 
 fn decide<L: Leaves + ?Sized>(
@@ -327,11 +333,7 @@ fn decide<L: Leaves + ?Sized>(
         }
         BallotKind::Removal => {
             registry.removals.retain(|other| *other != id);
-            if passed {
-                leave(view, now, id, Status::Removed { epoch: now }, registry)
-            } else {
-                Ok(())
-            }
+            if passed { leave(view, id, Status::Removed { epoch: now }, registry) } else { Ok(()) }
         }
     }
 }
@@ -368,13 +370,13 @@ fn refuse<L: Leaves + ?Sized>(
     view.write(Key::Totals, &totals);
     standing.status = Status::Refused { epoch: now };
     view.write(Key::Standing(id), &standing);
+    view.erase(Key::Dossier(id));
     Ok(())
 }
 
-/// An association leaves; what it was not given yet returns to the pool.
+/// An association leaves; its caller returns what it was not given yet to the pool.
 fn leave<L: Leaves + ?Sized>(
     view: &mut View<'_, L>,
-    now: Epoch,
     id: AssociationId,
     status: Status,
     registry: &mut Registry,
@@ -384,7 +386,6 @@ fn leave<L: Leaves + ?Sized>(
         registry.removals.retain(|other| *other != id);
         view.erase(Key::Ballot(id));
     }
-    donations::strike_releases(view, now, id)?;
     if let Some(mut standing) = view.read::<Standing>(Key::Standing(id))? {
         standing.status = status;
         view.write(Key::Standing(id), &standing);

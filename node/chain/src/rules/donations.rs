@@ -1,5 +1,7 @@
 //! Where donated money goes: into the pool, from there to the associations, each after its delay.
 
+use alloc::collections::BTreeMap;
+
 use crate::hash::{AssociationId, Digest32};
 use crate::leaves::Leaves;
 use crate::signature::PublicKey;
@@ -131,28 +133,38 @@ pub(super) fn release<L: Leaves + ?Sized>(
     Ok(())
 }
 
-/// Returns what an association was not given yet to the pool.
-pub(super) fn strike_releases<L: Leaves + ?Sized>(
+/// Returns what associations were not given yet to the pool: of all that leave in one pass, as
+/// each schedule may name every association there is.
+pub(super) fn strike_releases<'a, L: Leaves + ?Sized>(
     view: &mut View<'_, L>,
     epoch: Epoch,
-    id: AssociationId,
+    leaving: impl Iterator<Item = &'a AssociationId>,
 ) -> Result<(), StateError> {
-    let mut struck = Grains::ZERO;
+    let mut struck: BTreeMap<_, _> = leaving.map(|id| (id.0, Grains::ZERO)).collect();
+    if struck.is_empty() {
+        return Ok(());
+    }
     for ahead in 0..=view.genesis.parameters.release_delay {
         let due = Key::Release(epoch.after(ahead));
         if let Some(mut release) = view.read::<Release>(due)? {
-            struck = add(struck, release.strike(&id.0));
+            release.entries.retain(|(name, amount)| {
+                let sum = struck.get_mut(name);
+                sum.map(|sum| *sum = add(*sum, *amount)).is_none()
+            });
             view.write(due, &release);
         }
     }
     let mut totals: Totals = view.read_or_default(Key::Totals)?;
-    totals.releasing = totals.releasing.saturating_sub(struck);
-    totals.pool = add(totals.pool, struck);
-    view.write(Key::Totals, &totals);
-    if let Some(mut standing) = view.read::<Standing>(Key::Standing(id))? {
-        standing.donated = standing.donated.saturating_sub(struck);
-        view.write(Key::Standing(id), &standing);
+    for (name, amount) in struck {
+        totals.releasing = totals.releasing.saturating_sub(amount);
+        totals.pool = add(totals.pool, amount);
+        let key = Key::Standing(AssociationId(name));
+        if let Some(mut standing) = view.read::<Standing>(key)? {
+            standing.donated = standing.donated.saturating_sub(amount);
+            view.write(key, &standing);
+        }
     }
+    view.write(Key::Totals, &totals);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crate::genesis::{Genesis, Parameters};
 use crate::hash::Digest32;
 use crate::leaves::Leaves;
 use crate::signature::PublicKey;
-use crate::state::{Key, Seat, StateError, Term, Terms, Totals, Vesting, View, add};
+use crate::state::{Key, Seat, StateError, Term, Totals, Vesting, View, add};
 use crate::transaction::{EnergyMethod, ReportEnergy};
 use crate::units::{Epoch, Grains};
 
@@ -26,8 +26,7 @@ pub(super) fn report<L: Leaves + ?Sized>(
     report: &ReportEnergy,
 ) -> Result<(), ExecuteError> {
     check_figure(report, view.genesis.parameters.epoch_length)?;
-    let mut terms: Terms = view.read_or_default(Key::Terms)?;
-    let term = terms.previous.as_mut().ok_or(Refusal::NothingToReport)?;
+    let mut term: Term = view.read(Key::PreviousTerm)?.ok_or(Refusal::NothingToReport)?;
     if report.epoch != term.epoch {
         return Err(Refusal::WrongReportEpoch(term.epoch).into());
     }
@@ -38,7 +37,7 @@ pub(super) fn report<L: Leaves + ?Sized>(
         return Err(Refusal::ReportedTwice.into());
     }
     seat.reported = Some(with_error(report));
-    view.write(Key::Terms, &terms);
+    view.write(Key::PreviousTerm, &term);
     Ok(())
 }
 

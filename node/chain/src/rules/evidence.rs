@@ -4,9 +4,7 @@ use super::{ExecuteError, Place, Refusal, slots};
 use crate::hash::Digest32;
 use crate::leaves::Leaves;
 use crate::signature::PublicKey;
-use crate::state::{
-    Bids, Key, Roster, StateError, Term, Terms, Tombstone, Totals, Vesting, View, add,
-};
+use crate::state::{Bids, Key, Roster, StateError, Term, Tombstone, Totals, Vesting, View, add};
 use crate::units::{Epoch, Grains};
 use crate::vote::Evidence;
 
@@ -31,29 +29,24 @@ pub(super) fn submit<L: Leaves + ?Sized>(
     Ok(())
 }
 
-/// Who the signer key signed for, in the terms of the vesting window.
+/// Who the signer key signed for at the height of the evidence.
 fn owner_of<L: Leaves + ?Sized>(
     view: &View<'_, L>,
     now: Epoch,
     evidence: &Evidence,
 ) -> Result<PublicKey, ExecuteError> {
-    let window = view.genesis.parameters.vesting_delay;
-    let first = now.get().saturating_sub(window);
-    let mut oldest = None;
-    for epoch in first..=now.get() {
-        let Some(roster) = view.read::<Roster>(Key::Roster(Epoch::new(epoch)))? else {
+    for epoch in slots::roster_epochs(view, now)? {
+        let Some(roster) = view.read::<Roster>(Key::Roster(epoch))? else {
             continue;
         };
-        oldest = oldest.or(Some(roster.begun_at));
-        if let Some(index) = roster.validators.position(&evidence.signer())
-            && let Some(validator) = roster.validators.at(index)
-        {
-            return Ok(validator.owner);
+        // A set decides from the block after the one that began its term.
+        if roster.begun_at < evidence.height() {
+            let mut validators = roster.validators.iter();
+            let signed_for = validators.find(|validator| validator.signer == evidence.signer());
+            return Ok(signed_for.ok_or(Refusal::UnknownSigner)?.owner);
         }
     }
-    // Height 0 begins the first term, so nothing is older than that.
-    let too_old = oldest.is_some_and(|begun_at| evidence.height() <= begun_at);
-    Err(if too_old { Refusal::EvidenceTooOld } else { Refusal::UnknownSigner }.into())
+    Err(Refusal::EvidenceTooOld.into())
 }
 
 /// Takes the rest of its slots, its fees and its vesting rewards.
@@ -66,7 +59,7 @@ fn forfeit<L: Leaves + ?Sized>(
     let struck = strike_vesting(view, now, owner)?;
     totals.vesting = totals.vesting.saturating_sub(struck);
 
-    let mut terms: Terms = view.read_or_default(Key::Terms)?;
+    let mut terms = view.terms()?;
     let mut fees = mark(&mut terms.current, owner);
     if let Some(previous) = &mut terms.previous {
         fees = add(fees, mark(previous, owner));
@@ -74,7 +67,7 @@ fn forfeit<L: Leaves + ?Sized>(
     totals.fees_in_flight = totals.fees_in_flight.saturating_sub(fees);
     mark(&mut terms.next, owner);
     slots::drop_tombstoned(view.genesis, &mut terms);
-    view.write(Key::Terms, &terms);
+    view.write_terms(&terms);
 
     let mut bids: Bids = view.read_or_default(Key::Bids)?;
     bids.bids.retain(|bid| bid.validator.owner != *owner);
@@ -107,8 +100,11 @@ fn strike_vesting<L: Leaves + ?Sized>(
     for ahead in 0..=view.genesis.parameters.vesting_delay {
         let key = Key::Vesting(now.after(ahead));
         if let Some(mut vesting) = view.read::<Vesting>(key)? {
-            struck = add(struck, vesting.strike(&name));
-            view.write(key, &vesting);
+            let amount = vesting.strike(&name);
+            if !amount.is_zero() {
+                struck = add(struck, amount);
+                view.write(key, &vesting);
+            }
         }
     }
     Ok(struck)

@@ -41,7 +41,7 @@ pub(super) fn buy<L: Leaves + ?Sized>(
     if slot.amount < view.genesis.parameters.slot_price_min {
         return Err(Refusal::UnderSlotPrice(view.genesis.parameters.slot_price_min).into());
     }
-    check_keys(view, place.epoch, buyer, slot, &bids)?;
+    check_keys(view, buyer, slot, &bids)?;
     if let Some(id) = slot.preference {
         let standing = view.read::<Standing>(Key::Standing(id))?;
         if !standing.is_some_and(|standing| matches!(standing.status, Status::Admitted { .. })) {
@@ -51,6 +51,10 @@ pub(super) fn buy<L: Leaves + ?Sized>(
     let validator = Validator { owner: *buyer, signer: slot.signer, weight: slot.amount };
     let bid = Bid { validator, reveal_head: slot.reveal_head };
     enter(&mut bids, bid, usize::from(view.genesis.parameters.validators_max) * 2)?;
+    // Last, for it reads a roster for each epoch of the vesting delay.
+    if signs_already(view, place.epoch, &slot.signer)? {
+        return Err(Refusal::SignerTaken.into());
+    }
     view.write(Key::Bids, &bids);
     donations::donate(view, place.epoch, slot.amount, slot.preference)?;
     Ok(())
@@ -66,7 +70,6 @@ fn check_window(asked: Epoch, open: Epoch) -> Result<(), Refusal> {
 
 fn check_keys<L: Leaves + ?Sized>(
     view: &View<'_, L>,
-    now: Epoch,
     buyer: &PublicKey,
     slot: &BuySlot,
     bids: &Bids,
@@ -79,8 +82,7 @@ fn check_keys<L: Leaves + ?Sized>(
     if is_association(view, buyer)? {
         return Err(Refusal::AssociationHoldsSlot.into());
     }
-    let taken = bids.bids.iter().any(|bid| bid.validator.signer == slot.signer);
-    if taken || signs_already(view, now, &slot.signer)? {
+    if bids.bids.iter().any(|bid| bid.validator.signer == slot.signer) {
         return Err(Refusal::SignerTaken.into());
     }
     Ok(())
@@ -104,18 +106,29 @@ fn signs_already<L: Leaves + ?Sized>(
     now: Epoch,
     signer: &PublicKey,
 ) -> Result<bool, StateError> {
-    let terms: Terms = view.read_or_default(Key::Terms)?;
-    if terms.next.seats.iter().any(|seat| seat.validator.signer == *signer) {
+    let next: Term = view.read_or_default(Key::NextTerm)?;
+    if next.seats.iter().any(|seat| seat.validator.signer == *signer) {
         return Ok(true);
     }
-    let window = view.genesis.parameters.vesting_delay;
-    for epoch in now.get().saturating_sub(window)..=now.get() {
-        let roster: Roster = view.read_or_default(Key::Roster(Epoch::new(epoch)))?;
+    for epoch in roster_epochs(view, now)? {
+        let roster: Roster = view.read_or_default(Key::Roster(epoch))?;
         if roster.validators.position(signer).is_some() {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// The epochs a roster may be kept of, latest first: those of the vesting delay, and that of the
+/// term that ended last, which lies before them after a pause.
+pub(super) fn roster_epochs<L: Leaves + ?Sized>(
+    view: &View<'_, L>,
+    now: Epoch,
+) -> Result<impl Iterator<Item = Epoch> + use<L>, StateError> {
+    let first = now.get().saturating_sub(view.genesis.parameters.vesting_delay);
+    let previous = view.read::<Term>(Key::PreviousTerm)?.map(|term| term.epoch);
+    let before = previous.filter(|epoch| epoch.get() < first);
+    Ok((first..=now.get()).rev().map(Epoch::new).chain(before))
 }
 
 /// Enters a bid; when all places are taken, the lowest of the others gives way to a higher one.
@@ -240,7 +253,7 @@ pub(crate) fn founding_state<L: Leaves + ?Sized>(view: &mut View<'_, L>) {
         Key::Roster(Epoch::ZERO),
         &Roster { begun_at: Height::ZERO, validators: current.validators() },
     );
-    view.write(Key::Terms, &Terms { previous: None, current, next });
+    view.write_terms(&Terms { previous: None, current, next });
     view.write(Key::Bids, &Bids { epoch: Epoch::new(SLOT_LEAD), ..Bids::default() });
     // Founders count as live in epoch 0: there is no epoch before in which to be seen.
     view.write(Key::Attendance, &Attendance { before: owners, ..Attendance::default() });

@@ -23,14 +23,14 @@ pub(crate) fn record_certificate<L: Leaves + ?Sized>(
     view: &mut View<'_, L>,
     certificate: &Certificate,
 ) -> Result<(), StateError> {
-    let mut terms: Terms = view.read_or_default(Key::Terms)?;
+    let current: Term = view.read_or_default(Key::CurrentTerm)?;
+    // The block that began the current term was still decided by the former set.
+    let by_former = certificate.height <= current.begun_at;
+    let former = if by_former { view.read(Key::PreviousTerm)? } else { None };
+    let key = if former.is_some() { Key::PreviousTerm } else { Key::CurrentTerm };
+    let mut term = former.unwrap_or(current);
     let mut attendance: Attendance = view.read_or_default(Key::Attendance)?;
     let seen_before = attendance.now.len();
-    // The block that began the current term was still decided by the former set.
-    let term = match &mut terms.previous {
-        Some(previous) if certificate.height <= terms.current.begun_at => previous,
-        _ => &mut terms.current,
-    };
     term.certificates = term.certificates.saturating_add(1);
     for commit in &certificate.signatures {
         let Some(seat) = term.seats.get_mut(usize::from(commit.validator)) else {
@@ -45,7 +45,7 @@ pub(crate) fn record_certificate<L: Leaves + ?Sized>(
     if attendance.now.len() > seen_before {
         view.write(Key::Attendance, &attendance);
     }
-    view.write(Key::Terms, &terms);
+    view.write(key, &term);
     Ok(())
 }
 
@@ -56,12 +56,12 @@ pub(crate) fn record_proposer<L: Leaves + ?Sized>(
     proposer: &PublicKey,
     fees: Grains,
 ) -> Result<(), StateError> {
-    let mut terms: Terms = view.read_or_default(Key::Terms)?;
-    let current = terms.current.epoch == decided_by;
-    let term = if current { Some(&mut terms.current) } else { terms.previous.as_mut() };
-    let seat = term.and_then(|term| term.seat_mut(proposer));
+    let (mut key, mut term) = (Key::CurrentTerm, view.read_or_default::<Term>(Key::CurrentTerm)?);
+    if term.epoch != decided_by {
+        (key, term) = (Key::PreviousTerm, view.read_or_default(Key::PreviousTerm)?);
+    }
     let mut totals: Totals = view.read_or_default(Key::Totals)?;
-    match seat {
+    match term.seat_mut(proposer) {
         Some(seat) if !seat.tombstoned => {
             seat.proposed = seat.proposed.saturating_add(1);
             seat.fees = add(seat.fees, fees);
@@ -73,7 +73,7 @@ pub(crate) fn record_proposer<L: Leaves + ?Sized>(
             totals.donated = add(totals.donated, fees);
         }
     }
-    view.write(Key::Terms, &terms);
+    view.write(key, &term);
     if !fees.is_zero() {
         view.write(Key::Totals, &totals);
     }
@@ -86,7 +86,7 @@ pub(crate) fn transition<L: Leaves + ?Sized>(
     now: Epoch,
     height: Height,
 ) -> Result<(), StateError> {
-    let terms: Terms = view.read_or_default(Key::Terms)?;
+    let terms = view.terms()?;
     if let Some(previous) = &terms.previous {
         energy::settle(view, previous, now)?;
     }
@@ -116,8 +116,11 @@ fn rotate<L: Leaves + ?Sized>(
         let next = frozen.unwrap_or_else(|| slots::carry_on(&terms.next));
         (terms.next, Term { seed, ..next })
     } else {
-        // Epochs without a block: their slots are over; the latest set that was bought serves.
-        let current = Term { seed, ..frozen.unwrap_or_else(|| slots::carry_on(&terms.next)) };
+        // Epochs without a block: their slots are over; the latest set that was bought serves,
+        // and says so unless this is the very epoch it was bought for.
+        let carried_on = frozen.is_none() || bids.epoch != now;
+        let latest = frozen.unwrap_or_else(|| slots::carry_on(&terms.next));
+        let current = Term { seed, carried_on, ..latest };
         let next = slots::carry_on(&current);
         (current, Term { seed: next_seed(&seed, &Digest32::ZERO), ..next })
     };
@@ -126,9 +129,9 @@ fn rotate<L: Leaves + ?Sized>(
     let mut next = Term { epoch: now.next(), ..next };
     inherit_reveals(&mut next.seats, &current.seats);
 
-    keep_rosters(view, ended, &current);
+    keep_rosters(view, terms.previous.map(|previous| previous.epoch), ended, &current);
     view.write(Key::Bids, &Bids { epoch: now.after(SLOT_LEAD), ..Bids::default() });
-    view.write(Key::Terms, &Terms { previous: Some(terms.current), current, next });
+    view.write_terms(&Terms { previous: Some(terms.current), current, next });
     let mut attendance: Attendance = view.read_or_default(Key::Attendance)?;
     if !attendance.now.is_empty() {
         attendance.before = core::mem::take(&mut attendance.now);
@@ -153,14 +156,21 @@ fn inherit_reveals(seats: &mut [Seat], former: &[Seat]) {
 }
 
 /// Writes the roster of the term that begins, and erases those whose time to be brought to
-/// account is over.
-fn keep_rosters<L: Leaves + ?Sized>(view: &mut View<'_, L>, ended: Epoch, current: &Term) {
+/// account is over. That of the term that ended stays in any case, its fees and rewards being
+/// open; so the one before it, which may lie far back, has its turn now.
+fn keep_rosters<L: Leaves + ?Sized>(
+    view: &mut View<'_, L>,
+    before: Option<Epoch>,
+    ended: Epoch,
+    current: &Term,
+) {
     let roster = Roster { begun_at: current.begun_at, validators: current.validators() };
     view.write(Key::Roster(current.epoch), &roster);
     let window = view.genesis.parameters.vesting_delay;
     let first = ended.get().saturating_sub(window);
     let keep_from = current.epoch.get().saturating_sub(window);
-    for epoch in first..keep_from.min(ended.next().get()) {
-        view.erase(Key::Roster(Epoch::new(epoch)));
+    let recent = (first..keep_from.min(ended.get())).map(Epoch::new);
+    for epoch in recent.chain(before.filter(|epoch| epoch.get() < keep_from)) {
+        view.erase(Key::Roster(epoch));
     }
 }

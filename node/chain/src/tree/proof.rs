@@ -14,8 +14,9 @@ use crate::merkle::Siblings;
 
 /// The most hashes beside a path: one for each bit of a key, so that every leaf can be proven.
 ///
-/// With `n` leaves a path has about `log2(n)` and a few more; 64 of them take two keys that agree
-/// in 64 bits, made at will.
+/// Among random keys a path is hardly longer than twice `log2` of the number of leaves. A longer
+/// one takes keys that somebody made to agree in many bits: it costs who made them `2^(n/2)`
+/// hashes for `n` bits, and lengthens the paths to those keys alone.
 pub const STATE_PATH_MAX: usize = KEY_BITS as usize;
 
 /// Shows the value at a key of a state, or that there is none.
@@ -123,5 +124,97 @@ impl<'de> Deserialize<'de> for Value {
             }
         }
         deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leaves::{LeafChanges, MemoryLeaves};
+    use crate::tree::StateTree;
+
+    fn key(first: u8) -> LeafKey {
+        let mut bytes = [1; 32];
+        bytes[0] = first;
+        LeafKey::new(bytes)
+    }
+
+    fn value(byte: u8) -> Arc<[u8]> {
+        Arc::from([byte])
+    }
+
+    /// Leaves whose keys begin with the bits 00, 01 and 10: the first is left of the second, and
+    /// both are left of the third.
+    fn state() -> (StateTree, MemoryLeaves) {
+        let changes: LeafChanges =
+            [0, 0x40, 0x80].map(|first| (key(first), Some(value(first)))).into();
+        let mut leaves = MemoryLeaves::default();
+        leaves.commit(&changes);
+        (StateTree::rebuild(&leaves).expect("memory is there"), leaves)
+    }
+
+    fn other(first: u8, byte: u8) -> End {
+        End::Other { key: key(first), value_hash: value_hash(&[byte]) }
+    }
+
+    #[test]
+    fn lies_about_what_stands_at_a_key_are_found() {
+        let (tree, leaves) = state();
+        let truth = |first| tree.prove(&leaves, &key(first)).expect("memory is there");
+        let present = truth(0x40);
+        let absent = truth(0xc0);
+        assert_eq!(present.verify(&tree.root(), &key(0x40)), Ok(Some(&[0x40][..])));
+        assert_eq!(absent.verify(&tree.root(), &key(0xc0)), Ok(None));
+
+        let check = |name, truth: &StateProof, end, first, want| {
+            let lie = StateProof { siblings: truth.siblings.clone(), end };
+            assert_eq!(lie.verify(&tree.root(), &key(first)), Err(want), "{name}");
+        };
+        let root = ProofError::Root;
+        check("another value", &present, End::Present(Value(value(9))), 0x40, root);
+        check("no value", &present, End::Present(Value(Arc::from([]))), 0x40, root);
+        check("nothing", &present, End::Empty, 0x40, root);
+        check("another leaf", &present, other(0x41, 0x40), 0x40, root);
+        check("itself", &present, other(0x40, 0x40), 0x40, ProofError::Contradiction);
+        check("a leaf", &absent, End::Present(Value(value(0x80))), 0xc0, root);
+        check("nothing where a leaf is", &absent, End::Empty, 0xc0, root);
+    }
+
+    #[test]
+    fn hashes_prove_nothing_on_another_path() {
+        let (tree, leaves) = state();
+        let truth = tree.prove(&leaves, &key(0)).expect("memory is there");
+        let check = |name, siblings: &[Digest32]| {
+            let siblings = Siblings::of_path(siblings.to_vec());
+            let lie = StateProof { siblings, end: truth.end.clone() };
+            assert_eq!(lie.verify(&tree.root(), &key(0)), Err(ProofError::Root), "{name}");
+        };
+        let [near, far] = truth.siblings.as_slice() else { panic!("two levels") };
+        check("swapped", &[*far, *near]);
+        check("too short", &[*far]);
+        check("too long", &[*near, *far, Digest32::ZERO]);
+        check("changed", &[*near, Digest32::ZERO]);
+        assert_eq!(truth.verify(&tree.root(), &key(0x40)), Err(ProofError::Root), "the neighbour");
+    }
+
+    #[test]
+    fn an_inner_node_is_no_leaf() {
+        // The hash of a subtree given as that of a leaf with the two hashes below as its parts.
+        let (tree, leaves) = state();
+        let truth = tree.prove(&leaves, &key(0)).expect("memory is there");
+        let [near, far] = truth.siblings.as_slice() else { panic!("two levels") };
+        let end = End::Other { key: truth.end.hash(&key(0)), value_hash: *near };
+        let lie = StateProof { siblings: Siblings::of_path([*far].to_vec()), end };
+        assert_eq!(lie.verify(&tree.root(), &key(0x20)), Err(ProofError::Root));
+    }
+
+    #[test]
+    fn a_path_longer_than_a_key_is_not_read() {
+        let encode = |count| {
+            let siblings = Siblings::<{ usize::MAX }>::of_path([Digest32::ZERO].repeat(count));
+            postcard::to_allocvec(&(siblings, End::Empty)).expect("a proof encodes")
+        };
+        assert!(postcard::from_bytes::<StateProof>(&encode(256)).is_ok());
+        assert!(postcard::from_bytes::<StateProof>(&encode(257)).is_err());
     }
 }

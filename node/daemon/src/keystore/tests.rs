@@ -194,7 +194,7 @@ fn a_file_is_private_and_comes_back() {
 
 #[test]
 fn a_key_is_never_overwritten() {
-    let occupy: [fn(&std::path::Path); 3] = [
+    let occupy: [fn(&Path); 3] = [
         |path| fs::write(path, "precious").expect("a new file"),
         |path| fs::create_dir(path).expect("a new directory"),
         |path| symlink("/nowhere", path).expect("a new link"),

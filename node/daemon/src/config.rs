@@ -1,0 +1,263 @@
+//! The config file: what an operator may decide, each with a default that works.
+//!
+//! The file is TOML. Durations, sizes and money are texts with their unit. What is not known is
+//! refused, and every mistake is told at once, each in one line with its place and a remedy:
+//!
+//! ```text
+//! goodwatt.toml:12:1: unknown key `sockt` in [api]; did you mean `socket`?
+//! goodwatt.toml:15:10: `max_age` in [mempool]: no unit: write it as `90 s`, `5 min` or `3 h`
+//! ```
+//!
+//! Defaults stand where the keys are read, below, and nowhere else: [`Config::default`] is what an
+//! empty file gives. `docs/examples/goodwatt.toml` shows every key; a test holds it to the same.
+
+mod error;
+mod reader;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use goodwatt_chain::mempool::MempoolLimits;
+use goodwatt_chain::units::Grains;
+use goodwatt_power::PowerConfig;
+use goodwatt_units::Millis;
+
+use self::reader::{Reader, Section};
+use self::value::Bytes;
+use crate::logging::LogLevel;
+
+pub use self::error::{ConfigError, ConfigErrors, LoadError, Position, Problem};
+pub use self::settings::{Origin, Setting, Settings};
+pub use self::value::{PeerAddress, Role, SocketMode};
+
+/// Bytes of a config file at most; the example has under 8 KiB.
+pub const LARGEST_FILE: usize = 256 * 1024;
+
+/// What the operator decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[node]`
+    pub node: NodeConfig,
+    /// `[chain]`
+    pub chain: ChainConfig,
+    /// `[validator]`
+    pub validator: ValidatorConfig,
+    /// `[mempool]`
+    pub mempool: MempoolLimits,
+    /// `[api]`
+    pub api: ApiConfig,
+    /// `[power]`
+    pub power: PowerConfig,
+    /// `[network]`
+    pub network: NetworkConfig,
+}
+
+/// `[node]`: where things lie, and how much is said.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NodeConfig {
+    /// Where ledger, guard and keys lie.
+    pub data_dir: PathBuf,
+    /// How much of the ledger it keeps.
+    pub role: Role,
+    /// From which level on the log is written.
+    pub log_level: LogLevel,
+}
+
+/// `[chain]`: which chain it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ChainConfig {
+    /// The genesis file; its hash is the chain id.
+    pub genesis: PathBuf,
+}
+
+/// `[validator]`: whether it signs, and what it may spend.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ValidatorConfig {
+    /// Whether it signs in the slots it holds.
+    pub enabled: bool,
+    /// The owner's key, which buys slots and moves money.
+    pub key_file: PathBuf,
+    /// Whether it buys a slot in each epoch by itself.
+    pub buy_slots: bool,
+    /// What it pays for a slot.
+    pub slot_price: Grains,
+    /// What it may spend in one epoch.
+    pub spending_cap_per_epoch: Grains,
+}
+
+/// `[api]`: where it can be asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ApiConfig {
+    /// The socket of the command-line tool.
+    pub socket: PathBuf,
+    /// Who may use that socket.
+    pub socket_mode: SocketMode,
+    /// Where page, API and metrics are served, if at all.
+    pub http: Option<SocketAddr>,
+}
+
+/// `[network]`: whom it talks to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NetworkConfig {
+    /// Where others may connect, if at all.
+    pub listen: Option<SocketAddr>,
+    /// Nodes to connect to first.
+    pub peers: Vec<PeerAddress>,
+}
+
+/// A config together with where each value came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    /// The same values as a person or a program is shown them.
+    pub settings: Settings,
+}
+
+impl Config {
+    /// Reads the config file at `path`.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or with all that is wrong in it.
+    pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+        let failed = |source: io::Error| LoadError::Read { path: path.to_owned(), source };
+        let size = std::fs::metadata(path).map_err(failed)?.len();
+        if size > LARGEST_FILE as u64 {
+            return Err(LoadError::TooLarge { path: path.to_owned() });
+        }
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        Ok(Self::parse(&text, &path.display().to_string())?)
+    }
+
+    /// Reads the text of a config file; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// With all that is wrong in it.
+    pub fn parse(text: &str, name: &str) -> Result<Loaded, ConfigErrors> {
+        let mut reader = Reader::new(text, name);
+        let config = Self::read(&mut reader);
+        if reader.is_sound() {
+            config.check(&mut reader);
+        }
+        let settings = reader.finish()?;
+        Ok(Loaded { config, settings })
+    }
+
+    /// A path of the config; one that is not absolute counts from the data directory.
+    #[must_use]
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.node.data_dir.join(path)
+    }
+
+    /// Every key with its default, in the order in which they are shown.
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            node: reader.section("node", NodeConfig::read),
+            chain: reader.section("chain", ChainConfig::read),
+            validator: reader.section("validator", ValidatorConfig::read),
+            mempool: reader.section("mempool", read_mempool),
+            api: reader.section("api", ApiConfig::read),
+            power: reader.section("power", |section| section.foreign(POWER)),
+            network: reader.section("network", NetworkConfig::read),
+        }
+    }
+
+    /// What no single key can tell: values that contradict each other.
+    fn check(&self, reader: &mut Reader<'_>) {
+        let ValidatorConfig { enabled, buy_slots, .. } = self.validator;
+        if enabled && self.node.role == Role::Light {
+            reader.refuse("validator", &["enabled"], Problem::LightValidator);
+        }
+        if buy_slots && !enabled {
+            reader.refuse("validator", &["buy_slots"], Problem::BuyingWithoutSigning);
+        }
+        let (price, cap) = (self.validator.slot_price, self.validator.spending_cap_per_epoch);
+        if buy_slots && price > cap {
+            let keys = ["slot_price", "spending_cap_per_epoch"];
+            reader.refuse("validator", &keys, Problem::PriceAboveCap { price, cap });
+        }
+    }
+}
+
+impl Default for Config {
+    /// What an empty file gives.
+    fn default() -> Self {
+        Self::read(&mut Reader::new("", "default"))
+    }
+}
+
+impl NodeConfig {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        Self {
+            data_dir: section.value("data_dir", "/var/lib/goodwatt".into()),
+            role: section.value("role", Role::Main),
+            log_level: section.value("log_level", LogLevel::Info),
+        }
+    }
+}
+
+impl ChainConfig {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        Self { genesis: section.value("genesis", "/etc/goodwatt/genesis.toml".into()) }
+    }
+}
+
+impl ValidatorConfig {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        Self {
+            enabled: section.value("enabled", false),
+            key_file: section.value("key_file", "owner.key".into()),
+            buy_slots: section.value("buy_slots", false),
+            slot_price: section.value("slot_price", Grains::from_good(1)),
+            spending_cap_per_epoch: section.value("spending_cap_per_epoch", Grains::from_good(1)),
+        }
+    }
+}
+
+fn read_mempool(section: &mut Section<'_, '_>) -> MempoolLimits {
+    let usual = MempoolLimits::default();
+    let bytes = Bytes(usual.bytes);
+    // The least is one of the largest transactions (2 KiB); the most, what a board can spare.
+    let (least, most) = (Bytes(2 * 1024), Bytes(64 * 1024 * 1024));
+    let (second, week) = (Millis::from_secs(1), Millis::from_secs(7 * 86_400));
+    MempoolLimits {
+        transactions: section.within("max_transactions", usual.transactions, 1..=1_000_000),
+        bytes: section.within("max_bytes", bytes, least..=most).0,
+        per_account: section.within("per_account", usual.per_account, 1..=1_000_000),
+        age: section.within("max_age", usual.age, second..=week),
+    }
+}
+
+impl ApiConfig {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 9460));
+        Self {
+            socket: section.value("socket", "/run/goodwatt/goodwatt.sock".into()),
+            socket_mode: section.value("socket_mode", SocketMode::new(0o660)),
+            http: section.value("http", Some(loopback)),
+        }
+    }
+}
+
+/// Keys of `[power]` with what is shown for one that is left out; `goodwatt_power` reads them.
+const POWER: &[(&str, Option<&str>)] = &[
+    ("source", None),
+    ("sensor", None),
+    ("channel", None),
+    ("scope", None),
+    ("shunt", None),
+    ("idle", None),
+    ("calibration", None),
+    ("period", Some("1 s")),
+];
+
+impl NetworkConfig {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        Self { listen: section.value("listen", None), peers: section.list("peers", 64) }
+    }
+}

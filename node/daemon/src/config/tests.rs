@@ -1,0 +1,251 @@
+//! Tests over whole config files.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// The file that is shipped.
+const EXAMPLE: &str = include_str!("../../../../docs/examples/goodwatt.toml");
+
+fn parse(text: &str) -> Loaded {
+    Config::parse(text, "goodwatt.toml").unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+}
+
+/// All mistakes in a text, one a line.
+fn mistakes(text: &str) -> String {
+    Config::parse(text, "goodwatt.toml").expect_err(text).to_string()
+}
+
+#[test]
+fn the_example_shows_every_key_with_its_default() {
+    let example = parse(EXAMPLE);
+    assert_eq!(example.config, Config::default());
+    let empty = parse("");
+    assert_eq!(empty.config, Config::default());
+    for (shown, default) in example.settings.iter().zip(empty.settings.iter()) {
+        let (section, key) = (shown.section, shown.key);
+        assert_eq!(shown.value, default.value, "[{section}] {key}");
+        let optional = EXAMPLE.contains(&format!("\n#{key} = "));
+        let written = matches!(shown.origin, Origin::File(_));
+        assert!(written != optional, "[{section}] {key} stands there once");
+    }
+}
+
+/// The lines `#key = value` of the example are valid, and so are all of them together.
+#[test]
+fn what_the_example_leaves_out_is_valid_too() {
+    let is_key = |line: &str| line.starts_with(|letter: char| letter.is_ascii_lowercase());
+    let uncomment = |line: &'static str| line.strip_prefix('#').filter(|rest| is_key(rest));
+    let text: Vec<_> = EXAMPLE.lines().map(|line| uncomment(line).unwrap_or(line)).collect();
+    let loaded = parse(&text.join("\n"));
+    let defaults: Vec<_> =
+        loaded.settings.iter().filter(|setting| setting.origin == Origin::Default).collect();
+    assert_eq!(defaults, Vec::<&Setting>::new());
+    assert_eq!(parse(&loaded.settings.to_string()).config, loaded.config);
+}
+
+#[test]
+fn each_mistake_is_one_line_with_its_place() {
+    let check = |text: &str, want: &str| {
+        assert_eq!(mistakes(text), format!("goodwatt.toml:{want}"), "{text}");
+    };
+    check("[api]\nsockt = \"/x\"", "2:1: unknown key `sockt` in [api]; did you mean `socket`?");
+    check("[api]\n  banana = 1", "2:3: unknown key `banana` in [api]: remove it");
+    check("[node]\nhttp = 1", "2:1: `http` belongs under [api]: move it there");
+    check("http = 1", "1:1: `http` belongs under [api]: move it there");
+    check("x = 1", "1:1: `x` stands outside of any section and no section knows it: remove it");
+    check("\n[mempol]", "2:2: unknown section [mempol]; did you mean [mempool]?");
+    check("[nonsense]", "1:2: unknown section [nonsense]: remove it");
+    check("node = 1", "1:1: [node] is a section: write `[node]` on a line of its own, not a integer");
+    check("[[node]]", "1:3: [node] is a section: write `[node]` on a line of its own, not a array");
+    check(
+        "[validator]\nenabled = \"yes\"",
+        "2:11: `enabled` in [validator] is a string and has to be true or false",
+    );
+    check(
+        "[mempool]\nmax_age = 5",
+        "2:11: `max_age` in [mempool] is a integer and has to be a span such as \"90 s\"",
+    );
+    check(
+        "[mempool]\nmax_age = \"5\"",
+        "2:11: `max_age` in [mempool]: no unit: write it as `90 s`, `5 min` or `3 h`",
+    );
+    check("[mempool]\nmax_transactions = 0", MEMPOOL_RANGE);
+    check(
+        "[mempool]\nmax_bytes = \"65 MiB\"",
+        "2:13: `max_bytes` in [mempool] is 65 MiB and has to be from 2 KiB to 64 MiB",
+    );
+    check(
+        "[validator]\nslot_price = \"1\"",
+        "2:14: `slot_price` in [validator]: the unit is missing: write `2.5 good` or \
+         `2500000 grains`",
+    );
+    check("[node]\nrole = \"king\"", "2:8: `role` in [node]: not a role: write \"main\" or \"light\"");
+    check(
+        "[api]\nhttp = \"localhost\"",
+        "2:8: `http` in [api]: write an address and a port such as \"127.0.0.1:9460\", or \"off\"",
+    );
+    check(
+        "[network]\npeers = [\"a.example:1\", \"b.example\"]",
+        "2:25: `peers` in [network]: not a node: write host and port, `node.example.org:9461` or \
+         `[2001:db8::1]:9461`",
+    );
+    check(
+        "[network]\npeers = \"a.example:1\"",
+        "2:9: `peers` in [network] is a string and has to be a list in square brackets",
+    );
+    check(
+        "[power]\nshnut = \"0.1 Ohm\"",
+        "2:1: unknown key `shnut` in [power]; did you mean `shunt`?",
+    );
+    check(
+        "[power]\nshunt = \"0.1\"",
+        "2:9: `shunt` in [power]: `0.1` has no unit: write it as `100 mOhm` or `0.1 Ohm`",
+    );
+    check("[node]\nrole = main", "2:8: string values must be quoted, expected literal string");
+    check("[node]\nrole = \"main\"\nrole = \"main\"", "3:1: duplicate key");
+}
+
+const MEMPOOL_RANGE: &str =
+    "2:20: `max_transactions` in [mempool] is 0 and has to be from 1 to 1000000";
+
+#[test]
+fn contradictions_are_refused_where_they_stand() {
+    let check = |text: &str, want: &str| {
+        assert_eq!(mistakes(text), format!("goodwatt.toml:{want}"), "{text}");
+    };
+    check(
+        "[node]\nrole = \"light\"\n[validator]\nenabled = true",
+        "4:11: a light node cannot sign blocks: set `enabled = false`, or `role = \"main\"` in \
+         [node]",
+    );
+    check(
+        "[validator]\nbuy_slots = true",
+        "2:13: slots would be bought and not used: set `enabled = true`, or `buy_slots = false`",
+    );
+    check(
+        "[validator]\nenabled = true\nbuy_slots = true\nspending_cap_per_epoch = \"0.5 good\"",
+        "4:26: a slot for 1 good is above the cap of 0.500000 good an epoch: raise one or lower \
+         the other",
+    );
+}
+
+#[test]
+fn every_mistake_is_told_in_its_order() {
+    let text = "[api]\nhttp = 1\nx = 1\n[node]\nlog_level = \"loud\"\n[what]\n[power]\nidle = \"2\"\n\
+                channel = 900";
+    let told = mistakes(text);
+    let places: Vec<_> = told.lines().map(|line| line.splitn(4, ':').nth(1)).collect();
+    assert_eq!(places, [Some("2"), Some("3"), Some("5"), Some("6"), Some("8"), Some("9")], "{told}");
+}
+
+#[test]
+fn columns_count_characters() {
+    let told = mistakes("[node]\n\"größe\" = 1 # é\n");
+    assert!(told.starts_with("goodwatt.toml:2:1: unknown key `größe` in [node]"), "{told}");
+    let told = mistakes("[network]\npeers = [\"é\", \"ö\"]");
+    let places: Vec<_> = told.lines().map(|line| line.splitn(4, ':').nth(2)).collect();
+    assert_eq!(places, [Some("10"), Some("15")], "{told}");
+}
+
+#[test]
+fn what_is_in_force_is_shown_with_its_origin() {
+    let loaded = parse("[api]\nhttp = \"off\"\n\n[power]\nshunt = \"0.1 Ohm\"\nchannel = 2");
+    let shown = loaded.settings.to_string();
+    let line = |start: &str| {
+        let found = shown.lines().find(|line| line.starts_with(start));
+        found.unwrap_or_else(|| panic!("no {start} in\n{shown}")).to_owned()
+    };
+    assert_eq!(line("http"), "http = \"off\"                                     # goodwatt.toml:2");
+    assert_eq!(line("shunt"), "shunt = \"0.1 Ohm\"                                # goodwatt.toml:5");
+    assert_eq!(line("role"), "role = \"main\"                                    # default");
+    assert_eq!(line("# idle"), "# idle is not set                                # default");
+    let json = loaded.settings.to_json();
+    let want = serde_json::json!({ "value": 2, "from": "goodwatt.toml:6" });
+    assert_eq!(json["power"]["channel"], want);
+    let want = serde_json::json!({ "value": null, "from": "default" });
+    assert_eq!(json["power"]["idle"], want);
+}
+
+#[test]
+fn paths_count_from_the_data_directory() {
+    let config = parse("[node]\ndata_dir = \"/data\"").config;
+    assert_eq!(config.path(&config.validator.key_file), Path::new("/data/owner.key"));
+    assert_eq!(config.path(&config.api.socket), Path::new("/run/goodwatt/goodwatt.sock"));
+}
+
+#[test]
+fn files_are_named_in_errors() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = folder.path().join("goodwatt.toml");
+    let name = path.display();
+    let load = || Config::load(&path).expect_err("a refusal").to_string();
+    let missing = load();
+    assert!(missing.starts_with(&format!("cannot read the config file {name}: ")), "{missing}");
+    std::fs::write(&path, "[apj]").expect("a new file");
+    assert_eq!(load(), format!("{name}:1:2: unknown section [apj]; did you mean [api]?"));
+    std::fs::write(&path, " ".repeat(LARGEST_FILE + 1)).expect("our own file");
+    assert_eq!(load(), format!("{name} has more than 262144 bytes: check which file is named"));
+    std::fs::write(&path, EXAMPLE).expect("our own file");
+    assert_eq!(Config::load(&path).expect("the example").config, Config::default());
+}
+
+/// Keys and values, right and wrong, that make up a file.
+fn lines() -> impl Strategy<Value = Vec<String>> {
+    let key = prop::sample::select(vec![
+        "[node]", "[api]", "[power]", "[mempool]", "[network]", "[validator]", "[what]", "[[api]]",
+        "role", "data_dir", "http", "socket_mode", "max_age", "max_bytes", "per_account", "peers",
+        "shunt", "channel", "calibration", "slot_price", "enabled", "x", "api.http", "\"é\"",
+    ]);
+    let value = prop::sample::select(vec![
+        "", " = 1", " = -1", " = 1e400", " = 99999999999999999999999", " = \"off\"", " = \"main\"",
+        " = true", " = []", " = [1, \"é\"]", " = {}", " = { idle = \"1 W\" }", " = \"2 KiB\"",
+        " = \"9 s\"", " = 1979-05-27", " = \"\\u0000\"", " = \"0.1 Ohm\"", " = '''", " = \"1 good\"",
+    ]);
+    let line = (key, value).prop_map(|(key, value)| format!("{key}{value}"));
+    prop::collection::vec(line, 0..12)
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC*") {
+        drop(Config::parse(&text, "x"));
+    }
+
+    #[test]
+    fn no_file_panics_and_each_mistake_is_one_line(lines in lines()) {
+        let text = lines.join("\n");
+        match Config::parse(&text, "x") {
+            Ok(loaded) => prop_assert_eq!(parse(&loaded.settings.to_string()).config, loaded.config),
+            Err(errors) => {
+                for error in errors.iter() {
+                    prop_assert!(!error.to_string().contains('\n'), "{}", error);
+                    prop_assert!(error.at.line <= lines.len().max(1), "{}", error);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_reads_the_same(
+        path in "/[^\\x00]{1,20}",
+        price in 0_u64..=9_000_000_000_000_000,
+        age in 1_u64..600_000,
+        bytes in 2_048_usize..=64 << 20,
+        mode in 0o600_u32..=0o777,
+        signs: bool,
+        port: u16,
+    ) {
+        let path = serde_json::Value::from(path).to_string().replace('\u{7f}', "\\u007f");
+        let text = format!(
+            "[node]\ndata_dir = {path}\n[validator]\nenabled = {signs}\nslot_price = \"{price} \
+             grains\"\n[mempool]\nmax_age = \"{age} s\"\nmax_bytes = \"{bytes} B\"\n[api]\n\
+             socket_mode = \"{mode:04o}\"\n[network]\nlisten = \"[::1]:{port}\""
+        );
+        let loaded = parse(&text);
+        prop_assert_eq!(loaded.config.validator.slot_price.get(), price);
+        prop_assert_eq!(loaded.config.mempool.age.get(), age * 1_000);
+        prop_assert_eq!(loaded.config.mempool.bytes, bytes);
+        prop_assert_eq!(parse(&loaded.settings.to_string()).config, loaded.config);
+    }
+}

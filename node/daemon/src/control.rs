@@ -1,0 +1,142 @@
+//! The daemon's end of the control socket: lines in, lines out, nothing decided here.
+
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedReadHalf;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use crate::protocol::{Fault, FaultKind, LINE_BYTES_MAX, Outcome, PROTOCOL_VERSION, Request, Response};
+use crate::validator::Handle;
+
+/// The most tools connected at one time; the next waits for its turn.
+const CONNECTIONS_MAX: usize = 32;
+
+/// Why the control socket cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// Another daemon listens there.
+    #[error("{0} is in use by another goodwattd: stop that one, or set [api] socket to another path")]
+    InUse(PathBuf),
+    /// Something that is no socket lies there.
+    #[error("{0} exists and is no socket: move it away, or set [api] socket to another path")]
+    NotASocket(PathBuf),
+    /// The system refuses.
+    #[error("{path}: {source}; set [api] socket to a path the daemon's user can write")]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The listening socket; its file goes away with it.
+#[derive(Debug)]
+pub struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// Opens the socket with the given mode, taking the place of one that nobody listens on.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub fn open(path: &Path, mode: u32) -> Result<Self, ControlError> {
+        let io = |source| ControlError::Io { path: path.to_owned(), source };
+        if let Ok(metadata) = std::fs::symlink_metadata(path) {
+            if !metadata.file_type().is_socket() {
+                return Err(ControlError::NotASocket(path.to_owned()));
+            }
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(ControlError::InUse(path.to_owned()));
+            }
+            std::fs::remove_file(path).map_err(io)?;
+        } else if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io)?;
+        }
+        let listener = UnixListener::bind(path).map_err(io)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(io)?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    /// Serves until the future is dropped.
+    pub async fn serve(&self, validator: Handle) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let validator = validator.clone();
+                    tokio::spawn(async move {
+                        if let Err(error) = converse(stream, validator).await {
+                            tracing::debug!("control connection ended: {error}");
+                        }
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!("control socket: {error}");
+                    // Out of file descriptors, most likely: give others time to close theirs.
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!("{}: {error}", self.path.display());
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, validator: Handle) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read);
+    while let Some(line) = read_line(&mut lines).await? {
+        let outcome = match parse(&line) {
+            Ok(request) => validator.call(request.call).await,
+            Err(fault) => Err(fault),
+        };
+        let outcome = outcome.map_or_else(Outcome::Error, Outcome::Ok);
+        let response = Response { protocol: PROTOCOL_VERSION, outcome };
+        let mut bytes = serde_json::to_vec(&response)?;
+        bytes.push(b'\n');
+        write.write_all(&bytes).await?;
+    }
+    Ok(())
+}
+
+/// One line without its end, or `None` at the end of the stream. A line that is too long ends it.
+async fn read_line(lines: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let read = lines.take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line).await?;
+    if read == 0 {
+        return Ok(None);
+    }
+    match line.pop() {
+        Some(b'\n') => Ok(Some(line)),
+        _ => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "line too long or cut")),
+    }
+}
+
+fn parse(line: &[u8]) -> Result<Request, Fault> {
+    let request: Request = serde_json::from_slice(line)
+        .map_err(|error| Fault::new(FaultKind::Invalid, format!("not a request: {error}")))?;
+    if request.protocol == PROTOCOL_VERSION {
+        return Ok(request);
+    }
+    let message = format!(
+        "protocol {} is unknown here: this daemon speaks {PROTOCOL_VERSION}",
+        request.protocol
+    );
+    Err(Fault::new(FaultKind::Invalid, message))
+}

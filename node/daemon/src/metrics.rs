@@ -1,0 +1,128 @@
+//! The metrics, made anew for each scrape: nothing is sampled while nobody looks.
+//!
+//! Names and labels are listed in `docs/metrics.md`; a test compares.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode as encode_text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::protocol::{Donations, Slots, Status};
+
+/// The media type of [`encode`]'s text.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels = Vec<(&'static str, String)>;
+type Float = Gauge<f64, AtomicU64>;
+
+/// All metrics as OpenMetrics text.
+#[must_use]
+pub fn encode(status: &Status, slots: &Slots, donations: &Donations) -> String {
+    let mut registry = Registry::with_prefix("goodwatt");
+    chain(&mut registry, status, slots);
+    money(&mut registry, donations);
+    power(&mut registry, status);
+    process(&mut registry, status);
+    let mut text = String::new();
+    match encode_text(&mut text, &registry) {
+        Ok(()) => text,
+        // Writing into a string does not fail; an empty page would look like no metrics at all.
+        Err(error) => format!("# metrics could not be written: {error}\n# EOF\n"),
+    }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let metric = Gauge::<i64>::default();
+    metric.set(i64::try_from(value).unwrap_or(i64::MAX));
+    registry.register(name, help, metric);
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let metric = Counter::<u64>::default();
+    metric.inc_by(value);
+    registry.register(name, help, metric);
+}
+
+fn float(registry: &mut Registry, name: &str, help: &str, values: Vec<(Labels, f64)>) {
+    let family = Family::<Labels, Float>::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).set(value);
+    }
+    registry.register(name, help, family);
+}
+
+fn chain(registry: &mut Registry, status: &Status, slots: &Slots) {
+    gauge(registry, "height", "Height of the tip", status.height);
+    gauge(registry, "epoch", "Epoch in charge", status.epoch);
+    counter(registry, "transactions", "Transactions sealed", status.transactions);
+    let waiting = status.mempool_transactions as u64;
+    gauge(registry, "mempool_transactions", "Transactions that wait", waiting);
+    gauge(registry, "mempool_bytes", "Bytes that wait", status.mempool_bytes as u64);
+    gauge(registry, "slots", "Slots in charge", slots.current.len() as u64);
+    gauge(registry, "slots_next", "Slots of the next epoch", slots.next.len() as u64);
+    gauge(registry, "slots_bought", "Slots bought for the epoch on sale", slots.bids.len() as u64);
+    let ours = slots.current.iter().filter(|slot| slot.ours).count() as u64;
+    gauge(registry, "slots_ours", "Slots in charge whose key is held here", ours);
+    gauge(registry, "carried_on", "1 while a former set carries on", status.carried_on.into());
+    gauge(registry, "signing", "1 while this node signs", status.signing.into());
+    let refusals = status.guard_refusals;
+    counter(registry, "guard_refusals", "Signatures the guard refused", refusals);
+}
+
+fn money(registry: &mut Registry, donations: &Donations) {
+    let total = donations.donated_grains;
+    counter(registry, "donated_grains", "Donated in all", total);
+    gauge(registry, "pool_grains", "Waits to be spread", donations.pool_grains);
+    gauge(registry, "releasing_grains", "Waits for its epoch", donations.releasing_grains);
+    let by_association = Family::<Labels, Gauge>::default();
+    let by_category = Family::<Labels, Gauge>::default();
+    for entry in &donations.associations {
+        let amount = i64::try_from(entry.donated_grains).unwrap_or(i64::MAX);
+        let labels = vec![("association", entry.id.clone()), ("category", entry.category.clone())];
+        by_association.get_or_create(&labels).set(amount);
+        by_category.get_or_create(&vec![("category", entry.category.clone())]).inc_by(amount);
+    }
+    registry.register("association_grains", "Donated by association", by_association);
+    registry.register("category_grains", "Donated by category", by_category);
+}
+
+fn power(registry: &mut Registry, status: &Status) {
+    let power = &status.power;
+    let labels = || {
+        vec![
+            ("method", power.power_method.clone()),
+            ("scope", power.power_scope.clone()),
+            ("sensor", power.sensor.clone()),
+        ]
+    };
+    let watts = power.power_microwatts as f64 / 1e6;
+    float(registry, "power_watts", "Power", vec![(labels(), watts)]);
+    let age = power.age_ms as f64 / 1e3;
+    float(registry, "power_sample_age_seconds", "Age of the power figure", vec![(vec![], age)]);
+    let uncovered = power.uncovered_ms as f64 / 1e3;
+    let help = "Time without a power figure";
+    float(registry, "energy_uncovered_seconds", help, vec![(vec![], uncovered)]);
+    let joules = power.energy_microjoules as f64 / 1e6;
+    float(registry, "energy_joules", "Energy since start", vec![(labels(), joules)]);
+    let marginal = power.marginal_microjoules as f64 / 1e6;
+    let help = "Energy this process caused beyond idling";
+    float(registry, "energy_marginal_joules", help, vec![(labels(), marginal)]);
+    if let Some(per_block) = power.joules_per_block {
+        float(registry, "block_joules", "Energy per block", vec![(labels(), per_block)]);
+    }
+    if let Some(each) = power.joules_per_transaction {
+        float(registry, "transaction_joules", "Energy per transaction", vec![(labels(), each)]);
+    }
+}
+
+fn process(registry: &mut Registry, status: &Status) {
+    let usage = &status.usage;
+    gauge(registry, "resident_bytes", "Resident memory", usage.resident_bytes);
+    counter(registry, "wakeups", "Context switches of all threads", usage.wakeups);
+    counter(registry, "written_bytes", "Bytes handed to the disk", usage.written_bytes);
+    counter(registry, "cpu_milliseconds", "Processor time", usage.cpu_ms);
+    gauge(registry, "uptime_seconds", "Time since start", status.uptime_s);
+}

@@ -1,0 +1,436 @@
+//! The command line of `goodwatt`: one place for names, help and examples.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use goodwatt_chain::hash::AssociationId;
+use goodwatt_chain::signature::PublicKey;
+use goodwatt_chain::transaction::Category;
+use goodwatt_chain::units::Grains;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done
+  1  refused, not found, or failed; the message says why
+  2  the command line is not understood
+  3  no daemon answers
+  4  the ledger or a file of it is damaged
+
+Examples:
+  goodwatt demo                        watch a validator seal blocks, nothing needed
+  goodwatt init my-node                make a validator with a chain of its own
+  goodwatt --dir my-node status        how it is
+  goodwatt --dir my-node send good1... \"2.5 good\" --memo thanks";
+
+/// Goodwatt: a validator for boards that sip power.
+#[derive(Debug, Parser)]
+#[command(
+    name = "goodwatt",
+    version = crate::version::LONG,
+    about,
+    after_help = AFTER_HELP,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Tool {
+    /// Where and how.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// Folder of the validator: its goodwatt.toml names everything else
+    /// [default: here, else /etc/goodwatt]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Control socket of the daemon [default: what goodwatt.toml says]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// File that holds the passphrase of the key [default: ask]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch a validator on a development chain of its own
+    Demo(Demo),
+    /// Make a validator: configuration, key, and a development chain or a given one
+    Init(Init),
+    /// How the daemon is: in step, signing, watts, anything wrong
+    Status,
+    /// Replay a ledger from genesis and name the first bad byte
+    #[command(after_help = "Example: goodwatt verify my-node/data\n\nThe daemon must not run on it.")]
+    Verify {
+        /// Data folder of a validator, or the folder that holds its goodwatt.toml
+        data: PathBuf,
+    },
+    /// Check or show a configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The owner's key
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Pay somebody
+    #[command(after_help = "Example: goodwatt send good1... \"2.5 good\" --memo thanks --wait")]
+    Send {
+        /// Who is paid
+        to: PublicKey,
+        /// How much, with its unit: "2.5 good" or "2500000 grains"
+        amount: Grains,
+        /// A note of at most 80 bytes
+        #[arg(long, default_value = "")]
+        memo: String,
+        /// Fee and waiting
+        #[command(flatten)]
+        sending: Sending,
+    },
+    /// What an account has
+    Balance {
+        /// The account [default: the owner's]
+        address: Option<PublicKey>,
+    },
+    /// The transactions of an account, the latest first
+    History {
+        /// The account [default: the owner's]
+        address: Option<PublicKey>,
+        /// How many, at most 200
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+        limit: u16,
+    },
+    /// One transaction
+    Tx {
+        /// Its id, 64 hexadecimal digits
+        id: String,
+    },
+    /// Slots of time: the right to sign
+    #[command(subcommand)]
+    Slot(SlotCommand),
+    /// Associations: who receives the donations
+    #[command(subcommand)]
+    Association(AssociationCommand),
+    /// What was donated, to whom, and what an attack would cost
+    Donations,
+    /// The signing guard
+    #[command(subcommand)]
+    Guard(GuardCommand),
+    /// Start or stop signing; the daemon goes on serving
+    Signing {
+        /// on or off
+        state: OnOff,
+    },
+    /// Watts: what is found, what is used and why
+    Power,
+    /// Measure: one JSON object a line with --json
+    #[command(after_help = "Names: validate append replay submit start idle disk memory")]
+    Bench {
+        /// Which ones [default: all]
+        names: Vec<String>,
+        /// Folder on the disk to measure; /tmp may be memory
+        #[arg(long, value_name = "DIR")]
+        work: Option<PathBuf>,
+    },
+    /// Begin a chain
+    #[command(subcommand)]
+    Genesis(GenesisCommand),
+    /// Write the man pages into a folder
+    Man {
+        /// The folder
+        folder: PathBuf,
+    },
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `goodwatt demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// `ten-wallets`: ten wallets pay each other, and the balances are checked
+    pub scene: Option<Scene>,
+    /// End by itself after this many seconds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: Option<u32>,
+    /// Folder for the chain, kept afterwards [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// A scene of the demonstration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Scene {
+    /// Ten wallets with 100 good each; the even ones send 25 to their neighbours.
+    TenWallets,
+}
+
+/// `goodwatt init`.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// The folder to make
+    pub folder: PathBuf,
+    /// Join the chain of this genesis file instead of making a development chain
+    #[arg(long, value_name = "FILE")]
+    pub genesis: Option<PathBuf>,
+    /// Keep the key without a passphrase: for tries, and for boards that start alone
+    #[arg(long)]
+    pub unprotected: bool,
+}
+
+/// Fee and waiting of a command that sends a transaction.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Sending {
+    /// What to pay for inclusion, with its unit [default: the least fee]
+    #[arg(long)]
+    pub fee: Option<Grains>,
+    /// Answer when the block is on disk
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// `goodwatt config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check a file: every fault with its line, and exit code 1 if there is one
+    Check {
+        /// The file [default: the one in use]
+        file: Option<PathBuf>,
+    },
+    /// Show what is in effect, and where each value comes from
+    Show {
+        /// The file [default: the one in use]
+        file: Option<PathBuf>,
+    },
+}
+
+/// `goodwatt key`.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a new key and show its 24 words once
+    New {
+        /// Where to write it [default: what goodwatt.toml says]
+        file: Option<PathBuf>,
+        /// No passphrase
+        #[arg(long)]
+        unprotected: bool,
+    },
+    /// Show the address; the words only on request
+    Show {
+        /// The key file [default: what goodwatt.toml says]
+        file: Option<PathBuf>,
+        /// Show the 24 words
+        #[arg(long)]
+        words: bool,
+    },
+    /// Make a key file from 24 words, read from the terminal or standard input
+    Restore {
+        /// Where to write it [default: what goodwatt.toml says]
+        file: Option<PathBuf>,
+        /// No passphrase
+        #[arg(long)]
+        unprotected: bool,
+    },
+}
+
+/// `goodwatt slot`.
+#[derive(Debug, Subcommand)]
+pub enum SlotCommand {
+    /// Buy a slot in the epoch that is on sale: the price is donated
+    Buy {
+        /// The donation, with its unit
+        amount: Grains,
+        /// Association that gets the buyer's part, at most a quarter
+        #[arg(long, value_name = "ID")]
+        prefer: Option<AssociationId>,
+        /// Fee and waiting
+        #[command(flatten)]
+        sending: Sending,
+    },
+    /// Who signs now and next, and what was bought
+    List,
+}
+
+/// `goodwatt association`.
+#[derive(Debug, Subcommand)]
+pub enum AssociationCommand {
+    /// Ask to be admitted; the owner's key receives the donations
+    Request(RequestArgs),
+    /// Check a proof of identity offline, and say what it proves and what not
+    Check(CheckArgs),
+    /// All associations
+    List,
+    /// Vote on one
+    Vote {
+        /// The association
+        id: AssociationId,
+        /// yes or no
+        voice: YesNo,
+        /// Vote on its removal instead of its admission
+        #[arg(long)]
+        removal: bool,
+        /// Fee and waiting
+        #[command(flatten)]
+        sending: Sending,
+    },
+    /// Show fresh evidence before the admission expires
+    Renew {
+        /// The association
+        id: AssociationId,
+        /// SHA-256 of a document, 64 hexadecimal digits; up to four
+        #[arg(long = "evidence", value_name = "HASH", required = true, num_args = 1..=4)]
+        evidence: Vec<goodwatt_chain::hash::Digest32>,
+        /// Who vouches for the key
+        #[command(flatten)]
+        identity: IdentityArgs,
+        /// Fee and waiting
+        #[command(flatten)]
+        sending: Sending,
+    },
+    /// Take a pending request back; the deposit returns
+    Withdraw {
+        /// The association
+        id: AssociationId,
+        /// Fee and waiting
+        #[command(flatten)]
+        sending: Sending,
+    },
+}
+
+/// `goodwatt association request`.
+#[derive(Args, Debug)]
+pub struct RequestArgs {
+    /// Name of the association
+    #[arg(long)]
+    pub name: String,
+    /// climate, hunger, diseases, children or human_condition
+    #[arg(long, value_parser = parse_category)]
+    pub category: Category,
+    /// Web address, https://...
+    #[arg(long)]
+    pub web: String,
+    /// SHA-256 of a document, 64 hexadecimal digits; up to four
+    #[arg(long = "evidence", value_name = "HASH", required = true, num_args = 1..=4)]
+    pub evidence: Vec<goodwatt_chain::hash::Digest32>,
+    /// What is held until the vote ends [default: the least]
+    #[arg(long)]
+    pub deposit: Option<Grains>,
+    /// Who vouches for the key
+    #[command(flatten)]
+    pub identity: IdentityArgs,
+    /// Fee and waiting
+    #[command(flatten)]
+    pub sending: Sending,
+}
+
+/// A proof of identity.
+#[derive(Args, Clone, Debug)]
+pub struct IdentityArgs {
+    /// Key file of the key that is published under the web address
+    #[arg(long, value_name = "FILE", required_unless_present = "certificate")]
+    pub published_key: Option<PathBuf>,
+    /// Certificate of the domain, DER; with --certificate-signature
+    #[arg(long, value_name = "FILE", requires = "certificate_signature")]
+    pub certificate: Option<PathBuf>,
+    /// Signature over the statement by the certificate's key; `--statement` prints what to sign
+    #[arg(long, value_name = "FILE")]
+    pub certificate_signature: Option<PathBuf>,
+    /// How that key signed
+    #[arg(long, value_enum, default_value = "ecdsa-p256-sha256")]
+    pub certificate_scheme: Scheme,
+    /// Print the 32 bytes that the certificate's key has to sign, in hexadecimal, and stop
+    #[arg(long)]
+    pub statement: bool,
+}
+
+/// How a certificate's key signed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Scheme {
+    /// ECDSA on P-256 with SHA-256.
+    EcdsaP256Sha256,
+    /// RSA PKCS#1 v1.5 with SHA-256.
+    RsaPkcs1Sha256,
+    /// Ed25519.
+    Ed25519,
+}
+
+/// `goodwatt association check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The association
+    pub id: AssociationId,
+    /// The key as you found it under the web address: an address good1...
+    #[arg(long, value_name = "ADDRESS")]
+    pub published: Option<PublicKey>,
+    /// Certificates between the domain's and the trusted ones, PEM
+    #[arg(long, value_name = "FILE")]
+    pub chain: Option<PathBuf>,
+    /// Trusted certificates, PEM
+    #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
+    pub trusted: PathBuf,
+}
+
+/// `goodwatt guard`.
+#[derive(Debug, Subcommand)]
+pub enum GuardCommand {
+    /// Print what this board has signed, to take it along to another
+    Export,
+    /// Raise the guard to what another board has signed; never lowers it
+    Import {
+        /// A file made by `goodwatt guard export`; the daemon must not run
+        file: PathBuf,
+    },
+}
+
+/// `goodwatt genesis`.
+#[derive(Debug, Subcommand)]
+pub enum GenesisCommand {
+    /// Write a commented genesis file for a development chain of the owner's key
+    New {
+        /// The file to write
+        file: PathBuf,
+        /// Name of the chain
+        #[arg(long, default_value = "development")]
+        name: String,
+    },
+    /// Check a genesis file and print its chain id
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// on or off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum OnOff {
+    /// Sign.
+    On,
+    /// Do not sign.
+    Off,
+}
+
+/// yes or no.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum YesNo {
+    /// For.
+    Yes,
+    /// Against.
+    No,
+}
+
+fn parse_category(text: &str) -> Result<Category, String> {
+    let found = Category::ALL.into_iter().find(|category| category.name() == text);
+    found.ok_or_else(|| {
+        let names = Category::ALL.map(Category::name).join(", ");
+        format!("not a category: one of {names}")
+    })
+}

@@ -1,0 +1,44 @@
+//! What a command ends with when it does not succeed.
+
+use std::process::ExitCode;
+
+use crate::client::ClientError;
+
+/// Why a command did not succeed; the exit codes stand in `goodwatt --help`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ToolError {
+    /// Refused, not found, or failed: the message says why.
+    #[error("{0}")]
+    Failed(String),
+    /// The command line is not understood.
+    #[error("{0}")]
+    Usage(String),
+    /// The daemon did not do it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The ledger or a file of it is damaged.
+    #[error("{0}")]
+    Damaged(String),
+    /// Standard output or the terminal failed.
+    #[error("terminal: {0}")]
+    Terminal(#[from] std::io::Error),
+}
+
+impl ToolError {
+    /// A failure with its message.
+    pub fn failed(message: impl ToString) -> Self {
+        Self::Failed(message.to_string())
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Failed(_) | Self::Terminal(_) | Self::Client(ClientError::Fault(_)) => 1,
+            Self::Usage(_) => 2,
+            Self::Client(_) => 3,
+            Self::Damaged(_) => 4,
+        })
+    }
+}

@@ -1,0 +1,401 @@
+//! The state index: leaves and lookups in sled, rebuildable from the block log at any time.
+//!
+//! # Why sled is never trusted
+//! sled 0.34 has no lasting promise about its files, and a damaged one can make it panic. So the
+//! log is the truth, and the index is thrown away whenever it looks wrong:
+//!
+//! - Changes stay in memory until [`Index::checkpoint`], a few blocks later. That writes them to
+//!   the redo file first and syncs it, then to sled in batches of at most [`BATCH_MAX`] operations
+//!   (sled's memory grows with the batch, not with its cache setting), the height in the last one.
+//!   A crash in between leaves a sled that is older than the redo file: opening writes it again.
+//!   A torn redo file means that sled was not touched.
+//! - Before sled opens its files a counter file is written, and removed when sled is open. Two
+//!   attempts that did not come back mean that sled dies of its files: they are set aside.
+//! - The caller compares the root over all leaves with its tip, and sets the index aside if they
+//!   differ: a wrong leaf cannot go unseen.
+//!
+//! # Keys
+//! | first byte | then | value |
+//! |---|---|---|
+//! | `L` | key of a leaf (32) | its record |
+//! | `K` | key of a lookup | its value |
+//! | `M` | nothing | height of the checkpoint (8, big-endian), the caller's notes |
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use goodwatt_chain::leaves::{
+    Bucket, BucketIndex, LeafChanges, LeafKey, Leaves, Unavailable, put,
+};
+use goodwatt_chain::ledger::LeafStore;
+use goodwatt_chain::units::Height;
+
+use crate::disk::{Access, Action, DiskError, Folder};
+
+mod cache;
+mod redo;
+#[cfg(test)]
+mod tests;
+
+use cache::Cache;
+use redo::{Operation, Redo};
+
+/// The most operations in one batch of sled: 640 kept it at 11 MB, 2,560 took it to 104 MB.
+pub const BATCH_MAX: usize = 400;
+
+/// sled's own cache.
+const SLED_CACHE_BYTES: u64 = 4 << 20;
+/// How much of the state is kept decoded, beside what is not on the card yet.
+const CACHE_BYTES: usize = 4 << 20;
+/// An index smaller than this is never too large for what it holds.
+const SIZE_FLOOR: u64 = 16 << 20;
+/// Attempts to open sled's files that may fail to come back before they are set aside.
+const ATTEMPTS_MAX: u8 = 2;
+
+const LEAF: u8 = b'L';
+const LOOKUP: u8 = b'K';
+const META: &[u8] = b"M";
+
+/// Why the index cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The disk failed: rebuilding would fail too.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// sled failed, on files that may be damaged: set the index aside and rebuild it.
+    #[error("the state index failed ({0}); it is rebuilt from the block log")]
+    Sled(#[from] sled::Error),
+    /// What sled holds is not an index.
+    #[error("the state index holds no checkpoint of its own; it is rebuilt from the block log")]
+    Foreign,
+}
+
+/// What opening found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct IndexReport {
+    /// The index was set aside, and this is why; a fresh one was begun.
+    pub set_aside: Option<String>,
+    /// The last checkpoint had not reached sled, and was written again.
+    pub redone: bool,
+}
+
+/// The state index.
+#[derive(Debug)]
+pub struct Index {
+    path: PathBuf,
+    folder: Folder,
+    db: sled::Db,
+    cache: RefCell<Cache>,
+    /// What is not on the card yet.
+    dirty: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
+    checkpoint: Option<(Height, Vec<u8>)>,
+    failed: RefCell<Option<String>>,
+    /// Bytes of keys and values, as far as they were counted: for the watch on size.
+    live_bytes: u64,
+}
+
+impl Index {
+    /// Opens the index in the folder `path`, or begins a fresh one where that cannot be used.
+    ///
+    /// # Errors
+    /// [`IndexError::Disk`] when the disk does not even take a fresh one.
+    pub fn open(path: &Path) -> Result<(Self, IndexReport), IndexError> {
+        match Self::try_open(path) {
+            Ok((index, redone)) => Ok((index, IndexReport { set_aside: None, redone })),
+            Err(IndexError::Disk(error)) => Err(error.into()),
+            Err(error) => {
+                set_aside(path)?;
+                let (index, _) = Self::try_open(path)?;
+                Ok((index, IndexReport { set_aside: Some(error.to_string()), redone: false }))
+            }
+        }
+    }
+
+    /// Throws everything away and begins anew; the former files are kept once, as `index.bad`.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn begin_anew(self) -> Result<Self, IndexError> {
+        let path = self.path.clone();
+        drop(self);
+        set_aside(&path)?;
+        Self::try_open(&path).map(|(index, _)| index)
+    }
+
+    fn try_open(path: &Path) -> Result<(Self, bool), IndexError> {
+        let folder = Folder::at(path)?;
+        let attempts = Attempts::note(&folder)?;
+        let db = sled::Config::new()
+            .path(path.join("sled"))
+            .cache_capacity(SLED_CACHE_BYTES)
+            .mode(sled::Mode::LowSpace)
+            .flush_every_ms(None)
+            .open()?;
+        let mut index = Self {
+            path: path.to_owned(),
+            db,
+            cache: RefCell::new(Cache::new(CACHE_BYTES)),
+            dirty: BTreeMap::new(),
+            checkpoint: None,
+            failed: RefCell::new(None),
+            live_bytes: 0,
+            folder,
+        };
+        index.checkpoint = index.read_checkpoint()?;
+        let redone = index.redo()?;
+        attempts.clear(&index.folder)?;
+        Ok((index, redone))
+    }
+
+    fn read_checkpoint(&self) -> Result<Option<(Height, Vec<u8>)>, IndexError> {
+        let Some(bytes) = self.db.get(META)? else {
+            return if self.db.is_empty() { Ok(None) } else { Err(IndexError::Foreign) };
+        };
+        let (height, notes) = bytes.split_first_chunk().ok_or(IndexError::Foreign)?;
+        Ok(Some((Height::new(u64::from_be_bytes(*height)), notes.to_vec())))
+    }
+
+    /// Writes the last checkpoint again if it had not reached sled.
+    fn redo(&mut self) -> Result<bool, IndexError> {
+        let Some(redo) = Redo::read(&self.folder)? else { return Ok(false) };
+        let base = self.checkpoint_height();
+        if base != redo.base || base >= Some(redo.height) {
+            return Ok(false);
+        }
+        self.write(redo.operations, redo.height, redo.notes)?;
+        Ok(true)
+    }
+
+    /// The height up to which everything is on the card; `None` in a fresh index.
+    #[must_use]
+    pub fn checkpoint_height(&self) -> Option<Height> {
+        self.checkpoint.as_ref().map(|(height, _)| *height)
+    }
+
+    /// What the caller noted with the last checkpoint.
+    #[must_use]
+    pub fn notes(&self) -> Option<&[u8]> {
+        self.checkpoint.as_ref().map(|(_, notes)| notes.as_slice())
+    }
+
+    /// How many changes are not on the card yet. The caller makes a checkpoint in time.
+    #[must_use]
+    pub fn dirty(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Why the last read failed, if one did.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failed.borrow().clone()
+    }
+
+    /// Puts everything on the card, together with the caller's notes.
+    ///
+    /// # Errors
+    /// When disk or sled fail: nothing is lost, and the same call may be tried again.
+    pub fn checkpoint(&mut self, height: Height, notes: &[u8]) -> Result<(), IndexError> {
+        let operations: Vec<Operation> =
+            self.dirty.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let base = self.checkpoint_height();
+        let redo = Redo { base, height, notes: notes.to_vec(), operations };
+        redo.write(&self.folder)?;
+        self.write(redo.operations, height, redo.notes)?;
+        self.dirty.clear();
+        self.cache.borrow_mut().unpin();
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        operations: Vec<Operation>,
+        height: Height,
+        notes: Vec<u8>,
+    ) -> Result<(), IndexError> {
+        let mut batch = sled::Batch::default();
+        let mut count = 0;
+        for (key, value) in operations {
+            self.live_bytes += key.len() as u64 + value.as_ref().map_or(0, |v| v.len() as u64);
+            match value {
+                Some(value) => batch.insert(key, &*value),
+                None => batch.remove(key),
+            }
+            count += 1;
+            if count == BATCH_MAX {
+                self.db.apply_batch(core::mem::take(&mut batch))?;
+                count = 0;
+            }
+        }
+        let mut meta = height.get().to_be_bytes().to_vec();
+        meta.extend_from_slice(&notes);
+        batch.insert(META, meta);
+        self.db.apply_batch(batch)?;
+        self.db.flush()?;
+        self.checkpoint = Some((height, notes));
+        Ok(())
+    }
+
+    /// Remembers a value under a key, with the next checkpoint.
+    pub fn put_lookup(&mut self, key: &[u8], value: &[u8]) {
+        self.dirty.insert(lookup_key(key), Some(value.into()));
+    }
+
+    /// The value under a key.
+    ///
+    /// # Errors
+    /// When sled fails.
+    pub fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        let key = lookup_key(key);
+        if let Some(value) = self.dirty.get(&key) {
+            return Ok(value.as_ref().map(|value| value.to_vec()));
+        }
+        Ok(self.db.get(key)?.map(|value| value.to_vec()))
+    }
+
+    /// The last `limit` keys that begin with `prefix`, in falling order, without the prefix.
+    ///
+    /// # Errors
+    /// When sled fails.
+    pub fn last_lookups(&self, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, IndexError> {
+        let prefix = lookup_key(prefix);
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        for entry in self.db.scan_prefix(&prefix).keys().rev().take(limit) {
+            found.push(entry?.to_vec());
+        }
+        let dirty = self.dirty.range(prefix.clone()..).map(|(key, _)| key.clone());
+        found.extend(dirty.take_while(|key| key.starts_with(&prefix)));
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found.dedup();
+        found.truncate(limit);
+        Ok(found.into_iter().map(|key| key[prefix.len()..].to_vec()).collect())
+    }
+
+    /// Whether the files are more than three times as large as what was ever written into them
+    /// since they were opened, and so worth a rebuild.
+    #[must_use]
+    pub fn is_bloated(&self) -> bool {
+        let size = self.db.size_on_disk().unwrap_or(0);
+        let live: u64 = self.live_bytes.max(SIZE_FLOOR / 3);
+        size > SIZE_FLOOR && size > live.saturating_mul(3)
+    }
+
+    fn load(&self, index: BucketIndex) -> Result<Bucket, sled::Error> {
+        let (low, high) = bucket_range(index);
+        let mut bucket = Bucket::new();
+        for entry in self.db.range(low.clone()..=high.clone()) {
+            let (key, value) = entry?;
+            if let Some(leaf) = leaf_of(&key) {
+                bucket.push((leaf, Arc::from(&*value)));
+            }
+        }
+        for (key, value) in self.dirty.range(low..=high) {
+            if let Some(leaf) = leaf_of(key) {
+                put(&mut bucket, leaf, value.clone());
+            }
+        }
+        Ok(bucket)
+    }
+
+    fn fail(&self, error: &sled::Error) -> Unavailable {
+        *self.failed.borrow_mut() = Some(error.to_string());
+        Unavailable
+    }
+}
+
+impl Leaves for Index {
+    fn bucket(&self, index: BucketIndex) -> Result<Arc<Bucket>, Unavailable> {
+        if self.failed.borrow().is_some() {
+            return Err(Unavailable);
+        }
+        if let Some(bucket) = self.cache.borrow_mut().find(index) {
+            return Ok(bucket);
+        }
+        let bucket = Arc::new(self.load(index).map_err(|error| self.fail(&error))?);
+        self.cache.borrow_mut().insert(index, Arc::clone(&bucket));
+        Ok(bucket)
+    }
+}
+
+impl LeafStore for Index {
+    fn commit(&mut self, _: Height, changes: &LeafChanges) {
+        for (key, value) in changes {
+            let index = BucketIndex::of(key);
+            // A failure is kept, and shows at the next read; the log still has the block.
+            if let Ok(bucket) = self.bucket(index) {
+                self.cache.borrow_mut().change(index, bucket, *key, value.clone());
+            }
+            self.dirty.insert(leaf_key(key), value.clone());
+        }
+    }
+}
+
+fn leaf_key(leaf: &LeafKey) -> Vec<u8> {
+    [&[LEAF], leaf.as_bytes().as_slice()].concat()
+}
+
+fn lookup_key(key: &[u8]) -> Vec<u8> {
+    [&[LOOKUP], key].concat()
+}
+
+fn leaf_of(key: &[u8]) -> Option<LeafKey> {
+    let (_, leaf) = key.split_first()?;
+    leaf.try_into().ok().map(LeafKey::new)
+}
+
+/// The first and the last key that a leaf of this bucket can have.
+fn bucket_range(index: BucketIndex) -> (Vec<u8>, Vec<u8>) {
+    let shift = u16::BITS - goodwatt_chain::leaves::BUCKET_BITS;
+    let low = index.get() << shift;
+    let high = low | ((1 << shift) - 1);
+    let (mut first, mut last) = ([0; 32], [0xff; 32]);
+    first[..2].copy_from_slice(&low.to_be_bytes());
+    last[..2].copy_from_slice(&high.to_be_bytes());
+    (leaf_key(&LeafKey::new(first)), leaf_key(&LeafKey::new(last)))
+}
+
+/// Moves the folder to `NAME.bad`, in place of one that was moved there before.
+fn set_aside(path: &Path) -> Result<(), DiskError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".bad");
+    let aside = path.with_file_name(name);
+    let error = |source| DiskError::new(&path.display().to_string(), Action::Rename, source);
+    match fs::remove_dir_all(&aside) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(error(source)),
+        _ => {}
+    }
+    match fs::rename(path, &aside) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(error(source)),
+        _ => Ok(()),
+    }
+}
+
+/// How often opening was begun and did not come back.
+struct Attempts;
+
+impl Attempts {
+    const FILE: &'static str = "opening";
+
+    fn note(folder: &Folder) -> Result<Self, IndexError> {
+        let before = match folder.open_existing(Self::FILE, Access::Read)? {
+            Some(file) => file.read(0, 1)?.first().copied().unwrap_or(0),
+            None => 0,
+        };
+        if before >= ATTEMPTS_MAX {
+            let message = "opening it ended the process twice".to_owned();
+            return Err(sled::Error::ReportableBug(message).into());
+        }
+        let mut file = folder.open(Self::FILE, Access::Write)?;
+        file.write_at(0, &[before + 1])?;
+        file.sync()?;
+        folder.sync()?;
+        Ok(Self)
+    }
+
+    fn clear(self, folder: &Folder) -> Result<(), DiskError> {
+        folder.remove_existing(Self::FILE)
+    }
+}
