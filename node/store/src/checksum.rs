@@ -17,14 +17,14 @@ pub(crate) fn crc32(parts: &[&[u8]]) -> u32 {
 /// alone, so walking the difference backwards from the end must meet a single byte at the changed
 /// place. `None` when no place fits, or more than one does: then more than one byte changed.
 pub(crate) fn changed_byte(len: usize, stored: u32, found: u32) -> Option<usize> {
-    let single = (1..=u8::MAX).map(|byte| step(u32::from(byte))).collect::<Vec<_>>();
     let mut difference = stored ^ found;
     let mut place = changed_in_crc(difference).map(|at| len + at);
     for at in (0..len).rev() {
-        if single.contains(&difference) && place.replace(at).is_some() {
+        difference = step_back(difference);
+        // What changed one byte alone has nothing above that byte before it is stepped on.
+        if (1..=0xff).contains(&difference) && place.replace(at).is_some() {
             return None;
         }
-        difference = step_back(difference);
     }
     place
 }
@@ -36,17 +36,8 @@ fn changed_in_crc(difference: u32) -> Option<usize> {
     bytes[at + 1..].iter().all(|byte| *byte == 0).then_some(at)
 }
 
-/// Moves a difference one byte further from the end.
-const fn step(mut value: u32) -> u32 {
-    let mut bit = 0;
-    while bit < 8 {
-        value = (value >> 1) ^ if value & 1 == 1 { POLYNOMIAL } else { 0 };
-        bit += 1;
-    }
-    value
-}
-
-/// Undoes [`step`]: the top bit tells whether the polynomial was added.
+/// Takes a difference one byte nearer to where it came from. Going on, each bit moves down and
+/// adds the polynomial where a one falls out; so a one at the top tells that it was added.
 const fn step_back(mut value: u32) -> u32 {
     let mut bit = 0;
     while bit < 8 {

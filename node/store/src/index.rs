@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use goodwatt_chain::leaves::{
     Bucket, BucketIndex, LeafChanges, LeafKey, Leaves, Unavailable, put,
@@ -54,6 +55,10 @@ const CACHE_BYTES: usize = 4 << 20;
 const SIZE_FLOOR: u64 = 16 << 20;
 /// Attempts to open sled's files that may fail to come back before they are set aside.
 const ATTEMPTS_MAX: u8 = 2;
+
+/// How often, and how long in between, a taken lock is tried: three seconds in all.
+const LOCK_ATTEMPTS: u32 = 60;
+const LOCK_WAIT: Duration = Duration::from_millis(50);
 
 const LEAF: u8 = b'L';
 const LOOKUP: u8 = b'K';
@@ -122,19 +127,28 @@ impl Index {
     pub fn begin_anew(self) -> Result<Self, IndexError> {
         let path = self.path.clone();
         drop(self);
-        set_aside(&path)?;
-        Self::try_open(&path).map(|(index, _)| index)
+        Self::begin_anew_at(&path)
+    }
+
+    /// The same for an index that is closed.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn begin_anew_at(path: &Path) -> Result<Self, IndexError> {
+        set_aside(path)?;
+        Self::try_open(path).map(|(index, _)| index)
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn try_open(path: &Path) -> Result<(Self, bool), IndexError> {
         let folder = Folder::at(path)?;
         let attempts = Attempts::note(&folder)?;
-        let db = sled::Config::new()
-            .path(path.join("sled"))
-            .cache_capacity(SLED_CACHE_BYTES)
-            .mode(sled::Mode::LowSpace)
-            .flush_every_ms(None)
-            .open()?;
+        let db = open_sled(&path.join("sled"))?;
         let mut index = Self {
             path: path.to_owned(),
             db,
@@ -329,6 +343,28 @@ impl LeafStore for Index {
                 self.cache.borrow_mut().change(index, bucket, *key, value.clone());
             }
             self.dirty.insert(leaf_key(key), value.clone());
+        }
+    }
+}
+
+/// Opens sled's files. Its threads hold the lock for a moment after it was closed in the same
+/// process; other processes are kept out by the lock on the data folder.
+fn open_sled(path: &Path) -> Result<sled::Db, sled::Error> {
+    let mut attempts = LOCK_ATTEMPTS;
+    loop {
+        let opened = sled::Config::new()
+            .path(path)
+            .cache_capacity(SLED_CACHE_BYTES)
+            .mode(sled::Mode::LowSpace)
+            .flush_every_ms(None)
+            .open();
+        match opened {
+            // sled reports a taken lock as an error of another kind, with the system's in its text.
+            Err(sled::Error::Io(error)) if attempts > 0 && error.to_string().contains("lock") => {
+                attempts -= 1;
+                std::thread::sleep(LOCK_WAIT);
+            }
+            outcome => return outcome,
         }
     }
 }

@@ -38,25 +38,33 @@ pub use open::OpenReport;
 pub use read::Blocks;
 pub use verify::{FirstBadByte, VerifyError, VerifyReport};
 
-use record::RecordHeader;
 use segment::Segment;
 
 /// Largest payload of a record. A block is at most 256 KiB; this leaves room for what is stored
 /// beside it, and bounds what a damaged length can make a reader allocate.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 
-/// A segment is closed when a record would make it longer. Opening walks the last one only: at the
-/// 20 MB/s of a slow card that is under half a second.
-const SEGMENT_BYTES: u64 = 8 << 20;
+/// How large the files are.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// A segment is closed when a record would make it longer.
+    segment_bytes: u64,
+    /// How far zeros are written ahead of the records.
+    ahead_bytes: u64,
+}
 
-/// How far zeros are written ahead of the records.
-const AHEAD_BYTES: u64 = 256 << 10;
+impl Sizes {
+    /// Opening walks the last segment only: 8 MiB take under half a second at the 20 MB/s of a
+    /// slow card. 256 KiB of zeros keep a journal transaction for space away from 60 blocks of
+    /// 4 KiB; four times as much gained nothing.
+    const CARD: Self = Self { segment_bytes: 8 << 20, ahead_bytes: 256 << 10 };
+}
 
 /// The append-only log of blocks. What a block is, it does not know.
 #[derive(Debug)]
 pub struct BlockLog {
     folder: Folder,
-    segment_bytes: u64,
+    sizes: Sizes,
     /// In order of height, without gaps between them; none is empty.
     segments: Vec<Segment>,
     /// The file of the last segment while it has no footer.
@@ -123,7 +131,7 @@ impl BlockLog {
     /// # Errors
     /// [`LogError::Damaged`] when a record is bad and others follow it.
     pub fn open(folder: Folder) -> Result<(Self, OpenReport), LogError> {
-        Self::open_sized(folder, SEGMENT_BYTES)
+        Self::open_sized(folder, Sizes::CARD)
     }
 
     /// The height of the last block.
@@ -157,7 +165,7 @@ impl BlockLog {
             self.seal()?;
         }
         match (&mut self.active, self.segments.last_mut()) {
-            (Some(active), Some(segment)) => active.append(segment, &record)?,
+            (Some(active), Some(segment)) => active.append(segment, &record, self.sizes.ahead_bytes)?,
             _ => self.start_segment(height, &record)?,
         }
         Ok(())
@@ -179,7 +187,7 @@ impl BlockLog {
     }
 
     fn has_room(&self, bytes: u64) -> bool {
-        self.segments.last().is_none_or(|last| u64::from(last.end) + bytes <= self.segment_bytes)
+        self.segments.last().is_none_or(|last| u64::from(last.end) + bytes <= self.sizes.segment_bytes)
     }
 
     /// Closes the last segment with a footer, so that opening need not walk it.
@@ -207,7 +215,7 @@ impl BlockLog {
         file.write_at(0, &segment::header(first))?;
         let filled = u64::from(segment.end);
         let mut active = Active { file, filled, leftover: false };
-        active.append(&mut segment, record)?;
+        active.append(&mut segment, record, self.sizes.ahead_bytes)?;
         self.folder.sync()?;
         self.segments.push(segment);
         self.active = Some(active);
@@ -216,9 +224,14 @@ impl BlockLog {
 }
 
 impl Active {
-    fn append(&mut self, segment: &mut Segment, record: &[u8]) -> Result<(), DiskError> {
+    fn append(
+        &mut self,
+        segment: &mut Segment,
+        record: &[u8],
+        ahead_bytes: u64,
+    ) -> Result<(), DiskError> {
         self.cut_leftover(segment)?;
-        if let Err(error) = self.write(u64::from(segment.end), record) {
+        if let Err(error) = self.write(u64::from(segment.end), record, ahead_bytes) {
             self.leftover = true;
             // Give the space back at once; where that fails the next append tries again.
             drop(self.cut_leftover(segment));
@@ -228,11 +241,11 @@ impl Active {
         Ok(())
     }
 
-    fn write(&mut self, at: u64, record: &[u8]) -> Result<(), DiskError> {
+    fn write(&mut self, at: u64, record: &[u8], ahead_bytes: u64) -> Result<(), DiskError> {
         self.file.write_at(at, record)?;
         let end = at + record.len() as u64;
         if end > self.filled {
-            let ahead = (end + AHEAD_BYTES).next_multiple_of(crate::disk::PAGE as u64);
+            let ahead = (end + ahead_bytes).next_multiple_of(crate::disk::PAGE as u64);
             // Zeros only save writes later. Where they do not fit the record still may.
             self.filled = if self.file.write_zeros(end, ahead).is_ok() { ahead } else { end };
         }

@@ -4,7 +4,7 @@ use goodwatt_chain::units::Height;
 
 use super::record::Reader;
 use super::segment::{self, HEADER_BYTES, Segment, TRAILER_BYTES};
-use super::{Active, BlockLog, LogError, damage};
+use super::{Active, BlockLog, LogError, Sizes, damage};
 use crate::disk::{Access, DiskError, Folder};
 
 /// What was found when opening a log.
@@ -19,7 +19,7 @@ pub struct OpenReport {
 impl BlockLog {
     pub(super) fn open_sized(
         folder: Folder,
-        segment_bytes: u64,
+        sizes: Sizes,
     ) -> Result<(Self, OpenReport), LogError> {
         let mut firsts = segment_firsts(&folder)?;
         let last = firsts.pop();
@@ -28,7 +28,7 @@ impl BlockLog {
             let next = firsts.get(at + 1).copied().or(last);
             segments.push(load_closed(&folder, *first, next)?);
         }
-        let mut log = Self { folder, segment_bytes, segments, active: None };
+        let mut log = Self { folder, sizes, segments, active: None };
         let torn_bytes = last.map_or(Ok(0), |first| log.load_last(first))?;
         let report = OpenReport { tip: log.tip(), torn_bytes };
         Ok((log, report))

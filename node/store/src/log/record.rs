@@ -123,11 +123,30 @@ impl Reader {
         from: u64,
         height: Height,
     ) -> Result<Option<(u64, RecordHeader)>, DiskError> {
-        for offset in from..self.size.saturating_sub(HEADER_BYTES as u64 - 1) {
-            let Some(header) = self.header(offset)? else { continue };
-            if header.height >= height && self.payload(offset, header)?.is_some() {
+        let mut at = from;
+        while let Some(offset) = self.find_magic(at)? {
+            if let Some(header) = self.header(offset)?
+                && header.height >= height
+                && self.payload(offset, header)?.is_some()
+            {
                 return Ok(Some((offset, header)));
             }
+            at = offset + 1;
+        }
+        Ok(None)
+    }
+
+    /// The first place at or behind `from` where a header may begin.
+    fn find_magic(&mut self, from: u64) -> Result<Option<u64>, DiskError> {
+        let mut at = from;
+        while at < self.size {
+            let len = ((self.size - at) as usize).min(READ_BYTES);
+            let bytes = self.bytes(at, len)?.unwrap_or_default();
+            if let Some(found) = bytes.windows(MAGIC.len()).position(|part| part == MAGIC) {
+                return Ok(Some(at + found as u64));
+            }
+            // A magic may lie across two pieces.
+            at += (len as u64).saturating_sub(MAGIC.len() as u64 - 1).max(1);
         }
         Ok(None)
     }

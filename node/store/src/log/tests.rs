@@ -4,7 +4,7 @@ use super::*;
 use crate::faulty::FaultyDisk;
 
 /// Small, so that a few blocks fill several segments.
-const SMALL: u64 = 2_000;
+const SMALL: Sizes = Sizes { segment_bytes: 2_000, ahead_bytes: 1_000 };
 
 fn open(disk: &FaultyDisk) -> Result<(BlockLog, OpenReport), LogError> {
     BlockLog::open_sized(disk.folder(), SMALL)
@@ -90,7 +90,7 @@ fn every_flipped_byte_is_named() {
         let bytes = disk.bytes(&name).expect("there");
         let used = bytes.iter().rposition(|byte| *byte != 0).expect("not empty") + 1;
         // Of the zeros written ahead a sample is enough.
-        for at in (0..used).chain((used..bytes.len()).step_by(10_007)) {
+        for at in (0..used).chain((used..bytes.len()).step_by(997)) {
             disk.flip(&name, at, 0x21);
             let error = BlockLog::verify(&disk.folder()).expect_err("a byte is wrong");
             let VerifyError::Bad(bad) = error else { panic!("{error}") };
