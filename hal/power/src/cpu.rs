@@ -299,6 +299,7 @@ mod tests {
         tree.put(stat, "usage_usec 1234\nuser_usec 1000\nsystem_usec 234\n");
         assert_eq!(OwnClock::find(&tree.roots()).read(), Ok(CpuTime(1_234)));
         tree.put("proc/self/cgroup", "0::/user.slice/session-1.scope\n");
+        tree.put("sys/fs/cgroup/user.slice/session-1.scope/cpu.stat", "usage_usec 9999\n");
         assert_eq!(OwnClock::find(&tree.roots()).read(), Ok(CpuTime(20_000)));
     }
 

@@ -331,6 +331,12 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_rounds_up() {
+        let totals = totals(&[step(0, None, None, None), step(1_000, None, Some(7), None)]);
+        assert_eq!(totals.measured.uncertainty.get(), 1, "a tenth of 7 uJ");
+    }
+
+    #[test]
     fn an_unknown_marginal_part_is_no_zero() {
         let mut meter = EnergyMeter::new(SECOND);
         let idle = Idle { measured: None, ..IDLE };

@@ -54,7 +54,9 @@ pub enum Fault {
         microwatts: i64,
     },
     /// No power at all, while this program runs on it.
-    #[error("the sensor reads zero while the board runs: it is not in the supply line")]
+    #[error(
+        "the sensor shows no power while the board runs: it hangs or is not in the supply line"
+    )]
     Zero,
     /// More than a thousand times more or less than before.
     #[error(

@@ -242,12 +242,12 @@ impl Slot {
         let advance = |count| self.counter.advance(context.now, count);
         let counted = figures.count.map(advance).transpose().map_err(State::Faulty)?.flatten();
         let mean = counted.and_then(|(energy, span)| energy.mean_over(span));
-        let power = match (figures.level, mean) {
-            (Some(level), _) => self.level.judge(level, context),
-            (None, Some(mean)) => self.level.judge_mean(i64::from(mean.get()), context),
-            (None, None) => return Err(State::Starting),
-        };
-        let power = power.map_err(State::Faulty)?;
+        let mean = mean.map(|mean| self.level.judge_mean(i64::from(mean.get()), context));
+        let level = figures.level.map(|level| self.level.judge(level, context));
+        // Both are judged, but a level is of this moment and comes first.
+        let (mean, level) = (mean.transpose(), level.transpose());
+        let believed = level.map_err(State::Faulty)?.or(mean.map_err(State::Faulty)?);
+        let power = believed.ok_or(State::Starting)?;
         let error = opened.source.error(power);
         let counted = counted.map(|(energy, _)| (energy, error));
         Ok(Measured { power, error, is_level: figures.level.is_some(), counted })

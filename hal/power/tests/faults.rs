@@ -227,6 +227,38 @@ fn a_counter_that_stands_still_is_a_fault() {
 }
 
 #[test]
+fn what_was_counted_across_a_fault_is_not_counted_twice() {
+    let tree = Tree::with_rapl();
+    let mut meter = tree.meter();
+    let energy = |text: &str| tree.put(&format!("{RAPL}/energy_uj"), text);
+    at(&mut meter, 0);
+    energy("");
+    tree.cpu(0, 400, 0);
+    assert_eq!(at(&mut meter, 1).energy.modelled.energy.to_string(), "2.662 J");
+    // The second until here is in the books as modelled already.
+    energy("9000000\n");
+    let sample = at(&mut meter, 2);
+    assert_eq!((sample.state, sample.energy.measured.energy), (State::Starting, MicroJoules::ZERO));
+    energy("13000000\n");
+    assert_eq!(at(&mut meter, 3).energy.measured.energy.to_string(), "4.000 J");
+}
+
+#[test]
+fn a_counter_that_runs_away_is_not_paid_for() {
+    let tree = Tree::with_hwmon();
+    let energy = format!("{HWMON}/energy1_input");
+    tree.put(&energy, "70000000\n");
+    let mut meter = tree.meter();
+    at(&mut meter, 0);
+    tree.put(&energy, "1099511627775\n");
+    tree.cpu(0, 400, 0);
+    let sample = at(&mut meter, 1);
+    assert_eq!(sample.energy.measured.energy, MicroJoules::ZERO);
+    assert_eq!(sample.energy.modelled.energy.to_string(), "2.286 J");
+    assert!(matches!(fault(sample), Fault::Jump { .. }));
+}
+
+#[test]
 fn a_counter_read_too_seldom_is_not_guessed() {
     let tree = Tree::with_rapl();
     let mut meter = tree.meter();

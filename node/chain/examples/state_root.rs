@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
-use goodwatt_chain::block::{Certificate, CommitSignature};
+use goodwatt_chain::block::{Block, Certificate, CommitSignature};
 use goodwatt_chain::genesis::{EcoStatement, EcoWay, Founder, Genesis, Parameters};
 use goodwatt_chain::hash::{AssociationId, BlockId, ChainId, Digest32, Domain, TxId};
 use goodwatt_chain::leaves::MemoryLeaves;
@@ -371,25 +371,36 @@ impl World {
         Ok(Action::SubmitEvidence(Box::new(evidence)))
     }
 
-    /// Proposes a block, checks it as a voter would, commits it and signs its certificate.
+    /// Proposes a block, carries it out as a voter would, and signs its certificate.
     fn seal(&mut self, actions: Vec<(SigningKey, Action)>) -> Outcome<()> {
         let transactions = self.sign(actions)?;
-        let draft = self.draft()?;
-        let proposed = self.ledger.propose(draft, &transactions)?;
-        if let Some((_, refusal)) = proposed.refused.first() {
-            return Err(format!("{}: {refusal}", proposed.block.header.height).into());
-        }
+        let block = self.propose(&transactions)?;
         let decided_by = Arc::clone(&self.ledger.in_charge().validators);
-        let term = self.epoch();
-        let applied = self.ledger.check(&proposed.block, Signatures::Verify)?;
-        let ids = applied.transactions.clone();
-        self.ledger.commit(applied);
-        self.carried_on += usize::from(self.epoch() > term && self.ledger.in_charge().carried_on);
-
+        self.carry_out(&block)?;
         let certificate = self.certify(&decided_by)?;
         self.certificate = Some(certificate.clone());
-        let (header, validators) = (proposed.block.header, ValidatorSet::clone(&decided_by));
+        let (header, validators) = (block.header, ValidatorSet::clone(&decided_by));
+        let ids = transactions.iter().map(Transaction::id).collect();
         self.decided.push((DecidedHeader { header, certificate, validators }, ids));
+        Ok(())
+    }
+
+    /// A block of all of these; the run is made so that none is refused.
+    fn propose(&self, transactions: &[Transaction]) -> Outcome<Block> {
+        let proposed = self.ledger.propose(self.draft()?, transactions)?;
+        match proposed.refused.first() {
+            None => Ok(proposed.block),
+            Some((_, refusal)) => {
+                Err(format!("{}: {refusal}", proposed.block.header.height).into())
+            }
+        }
+    }
+
+    fn carry_out(&mut self, block: &Block) -> Outcome<()> {
+        let term = self.epoch();
+        let applied = self.ledger.check(block, Signatures::Verify)?;
+        self.ledger.commit(applied);
+        self.carried_on += usize::from(self.epoch() > term && self.ledger.in_charge().carried_on);
         Ok(())
     }
 

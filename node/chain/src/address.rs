@@ -133,7 +133,10 @@ mod tests {
         check(&encode("good", &[1; 33]), AddressError::Length);
         check(&encode("good", &[]), AddressError::Length);
         // The same key with another bit behind it: each key has one address.
-        check("good1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyq3rm2qy3", AddressError::Length);
+        check(
+            "good1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyq3rm2qy3",
+            AddressError::Length,
+        );
         let older = bech32::encode::<bech32::Bech32>(HUMAN_PART, &[1; 32]).expect("short enough");
         check(&older, AddressError::Checksum);
     }

@@ -17,7 +17,7 @@ use crate::rules::{
 };
 use crate::signature::{Batch, PublicKey};
 use crate::state::{Key, StateError, Term, Terms, View, add};
-use crate::transaction::{Transaction, TransactionError};
+use crate::transaction::{Action, Transaction, TransactionError};
 use crate::tree::{StateTree, TreeUpdate};
 use crate::units::{Epoch, Grains, Height, Round, UnixMillis};
 use crate::validators::ValidatorSet;
@@ -172,8 +172,29 @@ pub struct Applied {
     changes: LeafChanges,
     update: TreeUpdate,
     terms: Terms,
-    /// The ids of its transactions, in order.
-    pub transactions: Vec<TxId>,
+    /// Its transactions, in order.
+    pub transactions: Vec<Sealed>,
+}
+
+/// A transaction of a block that was carried out: enough to find it again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Sealed {
+    /// Its id.
+    pub id: TxId,
+    /// Who paid.
+    pub sender: PublicKey,
+    /// Who was paid, if anybody was.
+    pub receiver: Option<PublicKey>,
+}
+
+impl From<&Transaction> for Sealed {
+    fn from(transaction: &Transaction) -> Self {
+        let receiver = match &transaction.content.action {
+            Action::Transfer(transfer) => Some(transfer.to),
+            _ => None,
+        };
+        Self { id: transaction.id(), sender: transaction.content.sender, receiver }
+    }
 }
 
 impl Applied {
@@ -556,6 +577,7 @@ struct Work<'a, L: Leaves> {
     fees: Grains,
     bytes: usize,
     ids: Vec<TxId>,
+    sealed: Vec<Sealed>,
 }
 
 impl<'a, L: LeafStore> Work<'a, L> {
@@ -592,7 +614,15 @@ impl<'a, L: LeafStore> Work<'a, L> {
         }
         view.keep();
         let place = Place { chain: ledger.chain, height: header.height, epoch };
-        Ok(Self { view, place, decided_by, fees: Grains::ZERO, bytes: 0, ids: Vec::new() })
+        Ok(Self {
+            view,
+            place,
+            decided_by,
+            fees: Grains::ZERO,
+            bytes: 0,
+            ids: Vec::new(),
+            sealed: Vec::new(),
+        })
     }
 
     fn has_room(&self, ledger: &Ledger<L>, transaction: &Transaction) -> bool {
@@ -608,6 +638,7 @@ impl<'a, L: LeafStore> Work<'a, L> {
         self.fees = add(self.fees, fee);
         self.bytes += transaction.bytes().len();
         self.ids.push(transaction.id());
+        self.sealed.push(transaction.into());
         Ok(())
     }
 
@@ -617,7 +648,7 @@ impl<'a, L: LeafStore> Work<'a, L> {
         let terms = self.view.terms()?;
         let changes = self.view.into_changes();
         let update = ledger.tree.update(&ledger.leaves, &changes)?;
-        Ok(Done { changes, update, terms, ids: self.ids })
+        Ok(Done { changes, update, terms, sealed: self.sealed })
     }
 }
 
@@ -625,7 +656,7 @@ struct Done {
     changes: LeafChanges,
     update: TreeUpdate,
     terms: Terms,
-    ids: Vec<TxId>,
+    sealed: Vec<Sealed>,
 }
 
 impl Done {
@@ -645,7 +676,7 @@ impl Done {
             changes: self.changes,
             update: self.update,
             terms: self.terms,
-            transactions: self.ids,
+            transactions: self.sealed,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::leaves::LeafChanges;
 use crate::ledger::{LeafStore, Ledger};
 use crate::rules::{self, ExecuteError, Place, Refusal};
 use crate::signature::{Batch, PublicKey};
-use crate::state::{Account, Key, StateError, View};
+use crate::state::{self, Account, Key, StateError, View};
 use crate::transaction::{Transaction, TransactionError};
 use crate::units::{Grains, UnixMillis};
 
@@ -168,9 +168,7 @@ impl Mempool {
     ) -> Result<Account, StateError> {
         let leaf = Key::Account(*key);
         match self.pending.get(&leaf.leaf()) {
-            Some(Some(bytes)) => {
-                postcard::from_bytes(bytes).map_err(|_| StateError::Damaged(leaf.leaf()))
-            }
+            Some(Some(value)) => state::parse(leaf, value),
             _ => ledger.view().read_or_default(leaf),
         }
     }

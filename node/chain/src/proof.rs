@@ -162,8 +162,12 @@ impl VerifiedHeader {
         key: Key,
         proof: &StateProof,
     ) -> Result<Option<T>, ProofError> {
-        let value = proof.verify(&self.header.state_root, &key.leaf())?;
-        value.map(|bytes| codec::decode(bytes).map_err(|_| ProofError::Record)).transpose()
+        let Some(value) = proof.verify(&self.header.state_root, &key.leaf())? else {
+            return Ok(None);
+        };
+        let record = value.split_first().filter(|(kind, _)| **kind == key.kind());
+        let (_, record) = record.ok_or(ProofError::Record)?;
+        codec::decode(record).map(Some).map_err(|_| ProofError::Record)
     }
 
     /// An account after this block, or `None`: it is proven that there is none.

@@ -1,8 +1,10 @@
 //! The state as typed leaves, and the view through which the rules read and change them.
 //!
-//! A leaf's key is a hash over its kind and name, so leaves spread evenly; its value is the
-//! canonical encoding of the record. Every record is bounded, and no rule walks over accounts:
-//! what a transition needs stands in lists of its own.
+//! A leaf's key is a hash over its kind and name, so leaves spread evenly; its value is one byte
+//! for the kind, then the canonical encoding of the record. Every record is bounded, and no rule
+//! walks over accounts: what a transition needs stands in lists of its own.
+
+mod bounded;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -10,10 +12,11 @@ use alloc::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::bounded::Bounded;
 use crate::codec;
 use crate::genesis::Genesis;
 use crate::hash::{AssociationId, Digest32, Domain};
-use crate::leaves::{LeafChanges, LeafKey, Leaves, Unavailable};
+use crate::leaves::{BucketIndex, LeafChanges, LeafKey, Leaves, Unavailable};
 use crate::signature::PublicKey;
 use crate::transaction::{BallotKind, RequestAssociation};
 use crate::units::{Epoch, Grains, Height};
@@ -96,7 +99,7 @@ pub struct Term {
     /// Links revealed in this term, folded one after another.
     pub fold: Digest32,
     /// The seats, in the order of the set.
-    pub seats: heapless::Vec<Seat, VALIDATORS_MAX>,
+    pub seats: Bounded<Seat, VALIDATORS_MAX>,
 }
 
 impl Term {
@@ -139,28 +142,28 @@ pub struct Bids {
     /// Two after the present one.
     pub epoch: Epoch,
     /// The highest, at most [`BIDS_MAX`].
-    pub bids: heapless::Vec<Bid, BIDS_MAX>,
+    pub bids: Bounded<Bid, BIDS_MAX>,
 }
 
 /// Which owners were seen signing: in the epoch that runs, and in the one before.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Attendance {
     /// Seen in the epoch that runs.
-    pub now: heapless::Vec<PublicKey, LIVE_MAX>,
+    pub now: Bounded<PublicKey, LIVE_MAX>,
     /// Seen in the epoch before: these are live.
-    pub before: heapless::Vec<PublicKey, LIVE_MAX>,
+    pub before: Bounded<PublicKey, LIVE_MAX>,
 }
 
 /// Which associations there are.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Registry {
     /// Waiting for the vote.
-    pub pending: heapless::Vec<AssociationId, PENDING_MAX>,
+    pub pending: Bounded<AssociationId, PENDING_MAX>,
     /// Admitted.
-    pub admitted: heapless::Vec<AssociationId, ADMITTED_MAX>,
+    pub admitted: Bounded<AssociationId, ADMITTED_MAX>,
     /// Votes on removal that are open; a place for each admitted one, so that nobody can take them
     /// all to keep one association from being voted out.
-    pub removals: heapless::Vec<AssociationId, ADMITTED_MAX>,
+    pub removals: Bounded<AssociationId, ADMITTED_MAX>,
 }
 
 /// Where an association stands.
@@ -269,14 +272,14 @@ pub struct Ballot {
     /// The active weight of all when it opened, in grains.
     pub active_weight: u64,
     /// Those who were live when it opened.
-    pub electors: heapless::Vec<Elector, LIVE_MAX>,
+    pub electors: Bounded<Elector, LIVE_MAX>,
 }
 
 /// Money that becomes somebody's in one epoch.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Schedule<const N: usize> {
     /// Whose, and how much; each name once.
-    pub entries: heapless::Vec<(Digest32, Grains), N>,
+    pub entries: Bounded<(Digest32, Grains), N>,
 }
 
 /// Rewards and fees that vest in one epoch, by owner.
@@ -299,6 +302,9 @@ pub struct Tombstone {
     /// Epoch in which the evidence was accepted.
     pub epoch: Epoch,
 }
+
+/// The kind of [`Account`] records, see [`Key::kind`].
+const ACCOUNT: u8 = 0;
 
 /// Names a leaf, and with it the type of its record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -338,6 +344,29 @@ pub enum Key {
 }
 
 impl Key {
+    /// The first byte of the leaf's value, which tells the kind of its record.
+    #[must_use]
+    pub const fn kind(&self) -> u8 {
+        match self {
+            Self::Account(_) => ACCOUNT,
+            Self::Totals => 1,
+            Self::PreviousTerm => 2,
+            Self::CurrentTerm => 3,
+            Self::NextTerm => 4,
+            Self::Bids => 5,
+            Self::Attendance => 6,
+            Self::Registry => 7,
+            Self::Standing(_) => 8,
+            Self::Dossier(_) => 9,
+            Self::AssociationOf(_) => 10,
+            Self::Ballot(_) => 11,
+            Self::Vesting(_) => 12,
+            Self::Release(_) => 13,
+            Self::Roster(_) => 14,
+            Self::Tombstone(_) => 15,
+        }
+    }
+
     /// The key of the leaf in the state tree.
     #[must_use]
     pub fn leaf(&self) -> LeafKey {
@@ -384,12 +413,32 @@ pub fn read<T: Serialize + DeserializeOwned>(
     key: Key,
 ) -> Result<Option<T>, StateError> {
     let leaf = key.leaf();
-    leaves.leaf(&leaf)?.map(|bytes| parse(leaf, &bytes)).transpose()
+    leaves.leaf(&leaf)?.map(|value| parse(key, &value)).transpose()
 }
 
-fn parse<T: Serialize + DeserializeOwned>(leaf: LeafKey, bytes: &[u8]) -> Result<T, StateError> {
-    // The tree proves these bytes, and this crate wrote them: form alone is checked.
-    postcard::from_bytes(bytes).map_err(|_| StateError::Damaged(leaf))
+/// Reads the value of a leaf.
+pub(crate) fn parse<T: DeserializeOwned>(key: Key, value: &[u8]) -> Result<T, StateError> {
+    // The tree proves these bytes, and this crate wrote them: kind and form alone are checked.
+    let record = value.split_first().filter(|(kind, _)| **kind == key.kind());
+    let record = record.and_then(|(_, record)| postcard::from_bytes(record).ok());
+    record.ok_or_else(|| StateError::Damaged(key.leaf()))
+}
+
+/// The sum of all balances, in grains. Walks over the whole state: for checks, not for rules.
+///
+/// # Errors
+/// When the store fails or holds something else.
+pub fn sum_of_balances(leaves: &(impl Leaves + ?Sized)) -> Result<u64, StateError> {
+    let mut sum = 0_u64;
+    for index in BucketIndex::all() {
+        for (leaf, value) in leaves.bucket(index)?.iter() {
+            let Some((&ACCOUNT, record)) = value.split_first() else { continue };
+            let account: Account =
+                postcard::from_bytes(record).map_err(|_| StateError::Damaged(*leaf))?;
+            sum = sum.saturating_add(account.balance.get());
+        }
+    }
+    Ok(sum)
 }
 
 /// The state with the changes of a block that is being carried out on top.
@@ -426,7 +475,7 @@ impl<'a, L: Leaves + ?Sized> View<'a, L> {
             Some(value) => value.clone(),
             None => self.base.leaf(&leaf)?,
         };
-        bytes.map(|bytes| parse(leaf, &bytes)).transpose()
+        bytes.map(|bytes| parse(key, &bytes)).transpose()
     }
 
     /// Reads a record that is empty until it is first written.
@@ -442,7 +491,8 @@ impl<'a, L: Leaves + ?Sized> View<'a, L> {
 
     /// Writes a record.
     pub fn write<T: Serialize>(&mut self, key: Key, record: &T) {
-        self.pending.insert(key.leaf(), Some(codec::encode(record).into()));
+        let value = codec::encode(&(key.kind(), record));
+        self.pending.insert(key.leaf(), Some(value.into()));
     }
 
     /// Reads the terms that matter now.

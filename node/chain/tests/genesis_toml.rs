@@ -3,6 +3,7 @@
 use goodwatt_chain::genesis::{
     EcoStatement, EcoWay, Founder, Genesis, GenesisError, Parameters, SealingRule,
 };
+use goodwatt_chain::genesis_toml::GENESIS_TEXT_BYTES_MAX;
 use goodwatt_chain::hash::Digest32;
 use goodwatt_chain::reveal::{REVEAL_LINKS, RevealChain};
 use goodwatt_chain::signature::{PublicKey, SigningKey};
@@ -11,6 +12,7 @@ use goodwatt_units::{MicroWatts, Millis};
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../../../docs/examples/genesis.toml");
+const DOCUMENT: &str = include_str!("../../../docs/genesis.md");
 const DEVELOPMENT: &str = include_str!("../../../docs/examples/genesis-development.toml");
 
 fn key(seed: u8) -> PublicKey {
@@ -54,9 +56,28 @@ fn the_chain_id_is_the_same_everywhere() {
         let again = Genesis::from_toml(&genesis.to_toml(), "again.toml").expect("it was written");
         assert_eq!(again, genesis);
         assert_eq!(again.chain_id().to_string(), id, "the same after writing and reading");
+        assert!(DOCUMENT.contains(id), "docs/genesis.md names it");
     };
-    check(EXAMPLE, "EXAMPLE_ID");
-    check(DEVELOPMENT, "DEVELOPMENT_ID");
+    check(EXAMPLE, "1fb783a964091c3dd100f8c4c1abe440abbb2358a5acfd3ca9061744407182c5");
+    check(DEVELOPMENT, "721806d5cf4cb7274d6133fc1f4d304d7c6dc0241b147894e002210196165678");
+}
+
+/// Rows of the document's tables that begin with a parameter of the example: name and default.
+#[test]
+fn the_document_tells_the_defaults() {
+    let row = |line: &'static str| {
+        let (name, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
+        let known = EXAMPLE.lines().any(|line| line.starts_with(&format!("{name} = ")));
+        let default = rest.split(" | ").next()?.trim_matches('`');
+        (known && name != "name" && name != "time").then(|| format!("{name} = {default}\n"))
+    };
+    let rows: Vec<_> = DOCUMENT.lines().filter_map(row).collect();
+    assert_eq!(rows.len(), 21, "{rows:?}");
+    let (head, _) = EXAMPLE.split_once("[parameters]\n").expect("there are parameters");
+    let (_, tail) = EXAMPLE.split_once("[[founders]]").expect("there are founders");
+    let text = format!("{head}[parameters]\n{}\n[[founders]]{tail}", rows.concat());
+    let genesis = Genesis::from_toml(&text, "docs/genesis.md").expect("the defaults are good");
+    assert_eq!(genesis.parameters, Parameters::default());
 }
 
 #[test]
@@ -310,6 +331,19 @@ fn what_is_not_toml_is_refused_at_its_place() {
     check("[eco]", "[eco", "4:5");
     check("way =", "way", "5:5");
     check("name = \"short\"", "name = \"a\"\nname = \"b\"", "2:1");
+}
+
+#[test]
+fn no_text_is_too_long_or_too_deep() {
+    let long = " ".repeat(GENESIS_TEXT_BYTES_MAX + 1);
+    let error = Genesis::from_toml(&long, "g.toml").expect_err("too long").to_string();
+    let want = "g.toml:1:1: 16777217 bytes are more than a genesis file may have (16777216)";
+    assert_eq!(error, want);
+    for deep in ["[", "{a=", "[[["] {
+        let text = format!("name = {}", deep.repeat(100_000));
+        let error = Genesis::from_toml(&text, "g.toml").expect_err("too deep").to_string();
+        assert!(error.contains("not TOML: "), "{error}");
+    }
 }
 
 #[test]

@@ -2,61 +2,23 @@
 
 mod common;
 
-use common::make::{
-    document, double_vote, renewal, report, request, transfer, voice, votes, withdraw,
+use common::make::{document, double_vote, renewal, report, request, transfer, voice, withdraw};
+use common::stage::{Stage, check, signatures_hold, stage};
+use common::{
+    ASSOCIATION_BALANCE, Chain, OWNER_BALANCE, association, founding_signer, good, grains, key,
+    owner, text,
 };
-use common::{ASSOCIATION_BALANCE, Chain, OWNER_BALANCE, association, good, grains, key, owner};
 use goodwatt_chain::block::RawTransaction;
 use goodwatt_chain::codec::DecodeError;
-use goodwatt_chain::genesis::SealingRule;
-use goodwatt_chain::hash::{AssociationId, Digest32};
 use goodwatt_chain::ledger::BlockError;
 use goodwatt_chain::rules::Refusal;
-use goodwatt_chain::signature::{PublicKey, SigningKey, verify};
+use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_chain::transaction::{
-    Action, BallotKind, BuySlot, CertificateProof, ChainTag, EnergyMethod, IdentityProof,
+    Action, BallotKind, BuySlot, Category, CertificateProof, ChainTag, EnergyMethod, IdentityProof,
     RequestAssociation, SignatureScheme, TRANSACTION_BYTES_MAX, Transaction, TransactionError,
     Transfer, slot_consent,
 };
-use goodwatt_chain::units::{Epoch, Grains, Height, Round};
-use goodwatt_chain::vote::{Evidence, Proposal};
-
-/// Owners 0 to 3 are founders, association 0 is admitted, association 1 pending, in epoch 3.
-struct Stage {
-    chain: Chain,
-    admitted: AssociationId,
-    pending: AssociationId,
-}
-
-fn stage() -> Stage {
-    let mut chain = Chain::with(4, |parameters| {
-        parameters.vote_window = 2;
-        parameters.transaction_bytes_max = 1_024;
-    });
-    let voters: Vec<_> = (0..4).map(owner).collect();
-    let admitted = chain.admit(&association(0), &voters);
-    chain.walk_to(3);
-    let (pending, request) = chain.ask(&association(1));
-    chain.seal(&[request]);
-    Stage { chain, admitted, pending }
-}
-
-/// The rules refuse it, a block with it is refused, and the state stays as it is.
-fn check(chain: &Chain, name: &str, transaction: &Transaction, want: Refusal) {
-    let before = chain.ledger.tip().clone();
-    assert_eq!(chain.refusal(transaction), want, "{name}");
-
-    let filler = chain.sign(&owner(11), transfer(&owner(10), grains(1)));
-    let mut block = chain.propose(&[filler]).expect("a transfer is taken").block;
-    block.transactions.push(RawTransaction(transaction.bytes().to_vec()));
-    block.header.transaction_count += 1;
-    let refused = chain.check(&block).expect_err(name);
-    assert_eq!(refused, BlockError::Refused { index: 1, refusal: want }, "{name}");
-
-    let tree = goodwatt_chain::tree::StateTree::rebuild(chain.ledger.leaves());
-    assert_eq!(tree.expect("memory is readable").root(), before.state_root, "{name}");
-    assert_eq!(*chain.ledger.tip(), before, "{name}");
-}
+use goodwatt_chain::units::{Epoch, Grains};
 
 fn with_nonce(chain: &Chain, key: &SigningKey, nonce: u64, action: Action) -> Transaction {
     Transaction::sign(chain.ledger.chain(), key, nonce, chain.parameters().fee_min, action)
@@ -73,15 +35,15 @@ fn valid(stage: &mut Stage) -> Vec<(SigningKey, Action)> {
     let slot = chain.slot(&owner(5), good(2));
     let ask = request(chain, &association(2));
     let renew = renewal(chain, &association(0), *admitted);
-    let cheat = double_vote(chain.ledger.chain(), &common::founding_signer(3), 2);
+    let cheat = double_vote(chain.ledger.chain(), &founding_signer(3), 2);
     let ended = Epoch::new(2);
     vec![
         (owner(4), transfer(&owner(5), good(1))),
         (owner(5), Action::BuySlot(slot)),
         (association(2), Action::RequestAssociation(Box::new(ask))),
         (association(0), Action::RenewAssociation(Box::new(renew))),
-        (association(1), withdraw(*pending)),
         (owner(0), voice(*pending, BallotKind::Admission, true)),
+        (association(1), withdraw(*pending)),
         (owner(1), report(ended, 9_000_000_000, EnergyMethod::MeasuredRails, 10)),
         (owner(6), Action::SubmitEvidence(Box::new(cheat))),
     ]
@@ -258,14 +220,6 @@ fn a_transaction_longer_than_genesis_allows_is_refused() {
     check(&stage.chain, "long", &transaction, Refusal::TooLong { len, limit: 1_024 });
 }
 
-fn signatures_hold(chain: &Chain, transaction: &Transaction) -> bool {
-    let mut hold = true;
-    transaction.signatures(chain.ledger.chain(), |key, digest, signature| {
-        hold &= verify(&key, &digest, &signature);
-    });
-    hold
-}
-
 /// Whatever bit of a signed transaction is turned, it is either no transaction any more or its
 /// signatures do not hold: each field is covered.
 #[test]
@@ -293,7 +247,7 @@ fn a_block_with_a_signature_over_other_fields_is_refused() {
     let honest = Action::Transfer(Transfer {
         to: owner(6).public(),
         amount: good(1),
-        memo: common::text("for bread"),
+        memo: text("for bread"),
     });
     let other = chain.sign(&owner(4), honest);
     let mut bytes = other.bytes().to_vec();
@@ -345,129 +299,6 @@ fn a_slot_needs_the_consent_of_its_signer() {
 }
 
 #[test]
-fn slots_are_refused_for_their_reason() {
-    let mut stage = stage();
-    let (admitted, pending) = (stage.admitted, stage.pending);
-    let chain = &mut stage.chain;
-    let open = chain.bids().epoch;
-    assert_eq!(open, Epoch::new(5));
-    let mut cases = Vec::new();
-    for (asked, name) in [(3, "the epoch that runs"), (4, "frozen"), (0, "long over")] {
-        let asked_epoch = Epoch::new(asked);
-        let want = Refusal::SlotWindowPassed { asked: asked_epoch, open };
-        cases.push((name, chain.buy_in(&owner(5), good(2), asked), want));
-    }
-    let want = Refusal::SlotWindowNotOpen { asked: Epoch::new(6), open };
-    cases.push(("not open", chain.buy_in(&owner(5), good(2), 6), want));
-    let cheap = grains(good(1).get() - 1);
-    cases.push(("cheap", chain.buy(&owner(5), cheap), Refusal::UnderSlotPrice(good(1))));
-    cases.push(("free", chain.buy(&owner(5), Grains::ZERO), Refusal::UnderSlotPrice(good(1))));
-    let prefer = chain.buy_preferring(&owner(5), good(2), pending);
-    cases.push(("pending preference", prefer, Refusal::PreferenceNotAdmitted));
-    let unknown = AssociationId(Digest32::ZERO);
-    let prefer = chain.buy_preferring(&owner(5), good(2), unknown);
-    cases.push(("unknown preference", prefer, Refusal::PreferenceNotAdmitted));
-    let holds = Refusal::AssociationHoldsSlot;
-    cases.push(("admitted buyer", chain.buy(&association(0), good(1)), holds));
-    cases.push(("pending buyer", chain.buy(&association(1), good(1)), holds));
-    for (name, transaction, want) in &cases {
-        check(chain, name, transaction, *want);
-    }
-    let taken = chain.buy_preferring(&owner(5), good(2), admitted);
-    chain.seal(&[taken]);
-}
-
-#[test]
-fn a_signer_key_serves_one_slot() {
-    let mut stage = stage();
-    let chain = &mut stage.chain;
-    let reuse = |chain: &Chain, buyer: &SigningKey, signer: &SigningKey| {
-        let epoch = chain.bids().epoch;
-        let digest = slot_consent(chain.ledger.chain(), &buyer.public(), epoch);
-        chain.sign(
-            buyer,
-            Action::BuySlot(BuySlot {
-                epoch,
-                amount: good(2),
-                signer: signer.public(),
-                consent: signer.sign(&digest),
-                reveal_head: Digest32::ZERO,
-                preference: None,
-            }),
-        )
-    };
-    let founding = common::founding_signer(0);
-    check(chain, "in charge", &reuse(chain, &owner(5), &founding), Refusal::SignerTaken);
-    let slot = chain.slot(&owner(5), good(2));
-    let signer = chain.signer(&slot.signer).clone();
-    let bought = chain.sign(&owner(5), Action::BuySlot(slot));
-    chain.seal(&[bought]);
-    check(chain, "bought now", &reuse(chain, &owner(6), &signer), Refusal::SignerTaken);
-    chain.begin_epoch(4);
-    check(chain, "frozen", &reuse(chain, &owner(6), &signer), Refusal::SignerTaken);
-    chain.begin_epoch(5);
-    check(chain, "in charge", &reuse(chain, &owner(6), &signer), Refusal::SignerTaken);
-    chain.begin_epoch(6);
-    check(chain, "its set carries on", &reuse(chain, &owner(5), &signer), Refusal::SignerTaken);
-}
-
-#[test]
-fn requests_are_refused_for_their_reason() {
-    let Stage { chain, .. } = stage();
-    let honest = request(&chain, &association(2));
-    let check_request = |name: &str, change: &dyn Fn(&mut RequestAssociation), want: Refusal| {
-        let mut changed = honest.clone();
-        change(&mut changed);
-        let action = Action::RequestAssociation(Box::new(changed));
-        check(&chain, name, &chain.sign(&association(2), action), want);
-    };
-    let name = Refusal::MalformedRequest("name");
-    check_request("no name", &|r| r.name.clear(), name);
-    check_request("blank name", &|r| r.name = common::text(" "), name);
-    check_request("padded name", &|r| r.name = common::text("Seeds "), name);
-    check_request("name of two lines", &|r| r.name = common::text("See\nds"), name);
-    for web in [
-        "",
-        "seeds.example",
-        "http://seeds.example",
-        "https://",
-        "https://seeds",
-        "https://seeds..example",
-        "https://.example",
-        "https://seeds.example /",
-        "https://seeds.example/a b",
-        "https://user@seeds.example",
-        "https://seeds.example:80",
-        "https://se\u{0435}ds.example",
-    ] {
-        let want = Refusal::MalformedRequest("web address");
-        check_request(web, &|r| r.web = common::text(web), want);
-    }
-    check_request("no evidence", &|r| r.evidence.clear(), Refusal::MalformedRequest("evidence"));
-    let deposit = chain.parameters().association_deposit;
-    let missing = Refusal::DepositMissing(deposit);
-    check_request("no deposit", &|r| r.deposit = Grains::ZERO, missing);
-    check_request("small deposit", &|r| r.deposit = grains(deposit.get() - 1), missing);
-    for (first, length) in [(0x30, 0), (0x31, 64)] {
-        let certificate = [first, 1, 2].into_iter().collect();
-        let signature = vec![5; length].into_iter().collect();
-        let scheme = SignatureScheme::EcdsaP256Sha256;
-        let identity = IdentityProof::Certificate(Box::new(CertificateProof {
-            scheme,
-            certificate,
-            signature,
-        }));
-        let want = Refusal::MalformedRequest("proof of identity");
-        check_request("certificate", &|r| r.identity = identity.clone(), want);
-    }
-    let action = |key: &_| Action::RequestAssociation(Box::new(request(&chain, key)));
-    let again = |key: SigningKey| chain.sign(&key, action(&key));
-    check(&chain, "pending", &again(association(1)), Refusal::AlreadyRequested);
-    check(&chain, "admitted", &again(association(0)), Refusal::AlreadyRequested);
-    check(&chain, "validator", &again(owner(0)), Refusal::AssociationHoldsSlot);
-}
-
-#[test]
 fn a_forged_proof_of_identity_does_not_hold() {
     let Stage { chain, admitted, .. } = stage();
     let sender = association(2);
@@ -483,9 +314,9 @@ fn a_forged_proof_of_identity_does_not_hold() {
         change(&mut forged);
         check(name, Action::RequestAssociation(Box::new(forged)), &sender);
     };
-    forge("another name", &|r| r.name = common::text("Weeds"));
-    forge("another category", &|r| r.category = goodwatt_chain::transaction::Category::Climate);
-    forge("another address", &|r| r.web = common::text("https://weeds.example"));
+    forge("another name", &|r| r.name = text("Weeds"));
+    forge("another category", &|r| r.category = Category::Climate);
+    forge("another address", &|r| r.web = text("https://weeds.example"));
     forge("another document", &|r| r.evidence[0] = document(3));
     forge("fewer documents", &|r| r.evidence.truncate(1));
     forge("another key", &|r| {
@@ -499,131 +330,4 @@ fn a_forged_proof_of_identity_does_not_hold() {
     let mut stale = renewal(&chain, &association(0), admitted);
     stale.evidence[0] = document(3);
     check("renewal", Action::RenewAssociation(Box::new(stale)), &association(0));
-}
-
-#[test]
-fn voices_are_refused_for_their_reason() {
-    let Stage { mut chain, admitted, pending } = stage();
-    let unknown = AssociationId(Digest32::ZERO);
-    let admission = BallotKind::Admission;
-    let first = chain.sign(&owner(0), voice(pending, admission, true));
-    chain.seal(&[first]);
-    let vote = |key: &SigningKey, id, kind, approve| chain.sign(key, voice(id, kind, approve));
-    let check = |name: &str, transaction, want| check(&chain, name, &transaction, want);
-    check("not live", vote(&owner(5), pending, admission, true), Refusal::NotElector);
-    check("itself", vote(&association(1), pending, admission, true), Refusal::OwnAssociation);
-    check("unknown", vote(&owner(1), unknown, admission, true), Refusal::UnknownAssociation);
-    check("twice", vote(&owner(0), pending, admission, true), Refusal::AlreadyVoted);
-    check("no such vote", vote(&owner(1), admitted, admission, true), Refusal::NoBallot);
-    let removal = BallotKind::Removal;
-    check("not live", vote(&owner(5), admitted, removal, true), Refusal::NotElector);
-    check("not admitted", vote(&owner(1), pending, removal, true), Refusal::NoBallot);
-}
-
-#[test]
-fn associations_act_for_themselves_alone() {
-    let Stage { chain, admitted, pending } = stage();
-    let renew = |key: &SigningKey, id| {
-        chain.sign(key, Action::RenewAssociation(Box::new(renewal(&chain, key, id))))
-    };
-    let take_back = |key: &SigningKey, id| chain.sign(key, withdraw(id));
-    let check = |name: &str, transaction, want| check(&chain, name, &transaction, want);
-    let unknown = AssociationId(Digest32::ZERO);
-    let (of_admitted, of_pending) = (association(0), association(1));
-    check("another's", renew(&of_pending, admitted), Refusal::NotYourAssociation);
-    check("another's", take_back(&of_admitted, pending), Refusal::NotYourAssociation);
-    check("unknown", renew(&of_admitted, unknown), Refusal::UnknownAssociation);
-    check("unknown", take_back(&of_admitted, unknown), Refusal::UnknownAssociation);
-    check("pending", renew(&of_pending, pending), Refusal::WrongStatus("pending"));
-    check("admitted", take_back(&of_admitted, admitted), Refusal::WrongStatus("admitted"));
-    let mut empty = renewal(&chain, &of_admitted, admitted);
-    empty.evidence.clear();
-    let empty = chain.sign(&of_admitted, Action::RenewAssociation(Box::new(empty)));
-    check("no evidence", empty, Refusal::MalformedRequest("evidence"));
-}
-
-#[test]
-fn reports_are_refused_for_their_reason() {
-    let Stage { mut chain, .. } = stage();
-    let ended = Epoch::new(2);
-    let hour = |watts: u64| watts * 3_600 * 1_000_000;
-    let rails = EnergyMethod::MeasuredRails;
-    let first = chain.sign(&owner(1), report(ended, hour(3), rails, 10));
-    chain.seal(&[first]);
-    let check = |name: &str, key: u32, action, want| {
-        check(&chain, name, &chain.sign(&owner(key), action), want);
-    };
-    let (energy, error) = (Refusal::AbsurdEnergy, Refusal::AbsurdError);
-    check("twice", 1, report(ended, hour(3), rails, 11), Refusal::ReportedTwice);
-    check("no validator", 5, report(ended, hour(3), rails, 10), Refusal::NotValidatorOfTerm);
-    for epoch in [0, 1, 3, 4] {
-        let want = Refusal::WrongReportEpoch(ended);
-        check("epoch", 2, report(Epoch::new(epoch), hour(3), rails, 10), want);
-    }
-    check("none", 2, report(ended, 0, rails, 10), energy);
-    check("under 10 mW", 2, report(ended, hour(1) / 100 - 1, rails, 10), energy);
-    check("over 1 kW", 2, report(ended, hour(1_000) + 1, rails, 10), energy);
-    check("overflow", 2, report(ended, u64::MAX, rails, 10), energy);
-    check("exact", 2, report(ended, hour(3), rails, 0), error);
-    check("unsure", 2, report(ended, hour(3), rails, 1_001), error);
-    check("sure model", 2, report(ended, hour(3), EnergyMethod::Modelled, 49), error);
-    for (number, energy, error) in [(2, hour(1) / 100, 1), (3, hour(1_000), 1_000)] {
-        let transaction = chain.sign(&owner(number), report(ended, energy, rails, error));
-        chain.propose(&[transaction]).map(|p| assert!(p.refused.is_empty())).expect("the edge");
-    }
-    let fresh = Chain::new(1);
-    let early = fresh.sign(&owner(0), report(Epoch::ZERO, hour(3), rails, 10));
-    assert_eq!(fresh.refusal(&early), Refusal::NothingToReport);
-}
-
-#[test]
-fn evidence_is_refused_for_its_reason() {
-    let Stage { mut chain, .. } = stage();
-    let id = *chain.ledger.chain();
-    let cheat = common::founding_signer(3);
-    let accuse = |chain: &Chain, evidence| chain.evidence(&owner(6), evidence);
-    let block = common::make::block_id(1);
-    let same = votes(&id, &cheat, Some(block), Some(block), 2);
-    check(&chain, "the same vote", &accuse(&chain, same), Refusal::NoConflict);
-    let Evidence::Votes(low, _) = double_vote(&id, &cheat, 2) else { panic!("votes") };
-    let Evidence::Votes(_, high) = double_vote(&id, &cheat, 3) else { panic!("votes") };
-    let heights = Evidence::Votes(low, high);
-    check(&chain, "two heights", &accuse(&chain, heights), Refusal::NoConflict);
-    let proposal = |signer: &SigningKey, round| {
-        let (height, round) = (Height::new(2), Round::new(round));
-        let signer_key = signer.public();
-        let pol_round = None;
-        Proposal { height, round, block, pol_round, signer: signer_key }.sign(&id, signer)
-    };
-    let rounds = Evidence::Proposals(proposal(&cheat, 0), proposal(&cheat, 1));
-    check(&chain, "two rounds", &accuse(&chain, rounds), Refusal::NoConflict);
-    let unknown = double_vote(&id, &key("nobody", 0), 2);
-    check(&chain, "nobody's", &accuse(&chain, unknown), Refusal::UnknownSigner);
-    let before = double_vote(&id, &cheat, 0);
-    check(&chain, "before the first block", &accuse(&chain, before), Refusal::EvidenceTooOld);
-
-    // Two votes of two keys: the second is not covered by the first's key.
-    let other = double_vote(&id, &common::founding_signer(2), 2);
-    let (Evidence::Votes(mine, _), Evidence::Votes(_, theirs)) =
-        (double_vote(&id, &cheat, 2), other)
-    else {
-        panic!("votes")
-    };
-    let mixed = accuse(&chain, Evidence::Votes(mine, theirs));
-    assert!(!signatures_hold(&chain, &mixed));
-    check(&chain, "two keys", &mixed, Refusal::NoConflict);
-
-    let proven = accuse(&chain, double_vote(&id, &cheat, 2));
-    chain.seal(&[proven]);
-    let again = votes(&id, &cheat, None, Some(block), 2);
-    check(&chain, "seen", &accuse(&chain, again), Refusal::EvidenceSeen);
-}
-
-#[test]
-fn single_sealing_takes_one_and_leaves_the_rest() {
-    let mut chain = Chain::with(1, |parameters| parameters.sealing = SealingRule::Single);
-    let waiting: Vec<_> =
-        (0..3).map(|n| chain.sign_later(&owner(0), n, transfer(&owner(1), good(1)))).collect();
-    let block = chain.seal(&waiting);
-    assert_eq!(block.transactions.len(), 1);
 }

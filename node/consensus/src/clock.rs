@@ -22,7 +22,11 @@ pub enum ClockFault {
 ///
 /// # Errors
 /// [`ClockFault`], with how far the clock is off at least.
-pub fn may_sign(now: UnixMillis, build: UnixMillis, last_block: UnixMillis) -> Result<(), ClockFault> {
+pub fn may_sign(
+    now: UnixMillis,
+    build: UnixMillis,
+    last_block: UnixMillis,
+) -> Result<(), ClockFault> {
     if now < build {
         return Err(ClockFault::BeforeBuild(build.saturating_since(now)));
     }

@@ -3,7 +3,10 @@
 
 mod adapter;
 mod backlog;
+mod convert;
+mod drive;
 mod far;
+mod past;
 mod proposals;
 mod recovery;
 mod running;
@@ -16,7 +19,7 @@ use goodwatt_chain::hash::ChainId;
 use goodwatt_chain::units::{Height, Round};
 
 use crate::event::{Action, Event, HeightStart};
-use crate::refusal::Refusal;
+use crate::refusal::{Blame, Refusal};
 use crate::statement::{Message, SignedStatement};
 use crate::{Core, Progress};
 use backlog::Backlog;
@@ -56,8 +59,11 @@ impl Tendermint {
         }
         let mut running = Box::new(Running::start(self.chain, start)?);
         for signed in self.backlog.take(height) {
-            // Who sent it is long forgotten, so there is nobody left to tell of a refusal.
-            let _ = running.received(&Message::Statement(signed));
+            match running.received(&Message::Statement(signed)) {
+                Err(refusal) if refusal.blame() == Blame::Here => return Err(refusal),
+                // Who sent it is long forgotten, so there is nobody left to tell of a refusal.
+                Ok(()) | Err(_) => {}
+            }
         }
         self.last = height;
         Ok(self.running.insert(running).take_actions())
@@ -76,8 +82,7 @@ impl Tendermint {
 
     fn keep(&mut self, signed: SignedStatement) -> Result<(), Refusal> {
         let rules = self.running.as_ref().map(|running| &running.rules);
-        let is_signer =
-            |key: &_| rules.is_some_and(|rules| rules.position(key).is_some());
+        let is_signer = |key: &_| rules.is_some_and(|rules| rules.position(key).is_some());
         self.backlog.keep(signed, self.last, &self.chain, is_signer)
     }
 
@@ -121,6 +126,69 @@ impl Core for Tendermint {
             height: self.last,
             round: running.map(|running| running.round()),
             decided: running.is_none_or(|running| running.decided),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::sync::Arc;
+
+    use goodwatt_chain::hash::Digest32;
+    use goodwatt_chain::signature::SigningKey;
+    use goodwatt_chain::units::Grains;
+    use goodwatt_chain::validators::{Validator, ValidatorSet};
+    use goodwatt_chain::vote::{Vote, VoteKind};
+
+    use super::*;
+    use crate::event::Recovered;
+
+    const HEIGHT: Height = Height::new(1);
+
+    fn key(index: u8) -> SigningKey {
+        SigningKey::from_seed(&[index; 32])
+    }
+
+    /// A core that follows four validators without being one of them.
+    fn observer() -> Tendermint {
+        let validator = |index| {
+            let signer = key(index).public();
+            Validator { owner: signer, signer, weight: Grains::from_good(1) }
+        };
+        let start = HeightStart {
+            height: HEIGHT,
+            validators: Arc::new(ValidatorSet::new((0..4).map(validator))),
+            seed: Digest32::ZERO,
+            signer: None,
+            recovered: Recovered::default(),
+        };
+        let mut core = Tendermint::new(ChainId::default(), Height::ZERO);
+        core.handle(Event::StartHeight(start)).unwrap();
+        core
+    }
+
+    fn vote(core: &mut Tendermint, voter: u8, kind: VoteKind, round: u32) {
+        let (round, key) = (Round::new(round), key(voter));
+        let vote = Vote { kind, height: HEIGHT, round, block: None, signer: key.public() };
+        let signed = SignedStatement::Vote(vote.sign(&ChainId::default(), &key));
+        core.handle(Event::Received(Message::Statement(signed))).unwrap();
+    }
+
+    #[test]
+    fn a_height_that_goes_on_and_on_keeps_the_votes_of_a_few_rounds() {
+        let mut core = observer();
+        for round in 0..30 {
+            // A third of the weight is ahead, and a liar is further ahead.
+            for voter in 0..2 {
+                vote(&mut core, voter, VoteKind::Prevote, round + 1);
+                vote(&mut core, voter, VoteKind::Precommit, round + 1);
+            }
+            vote(&mut core, 3, VoteKind::Prevote, 100 + round);
+            let running = core.running.as_ref().unwrap();
+            assert_eq!(running.round(), Round::new(round + 1));
+            let rounds = running.driver.votes().rounds();
+            assert!(rounds <= (ROUNDS_KEPT + 1 + ROUNDS_AHEAD) as usize, "{rounds} rounds");
+            assert_eq!(running.far.voters(), 1);
         }
     }
 }

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 
 use goodwatt_chain::block::Certificate;
 use goodwatt_chain::hash::{BlockId, Digest32};
-use goodwatt_chain::signature::PublicKey;
+use goodwatt_chain::signature::{PublicKey, Signature};
 use goodwatt_chain::units::{Height, Round};
 use goodwatt_chain::validators::ValidatorSet;
-use goodwatt_chain::vote::Evidence;
+use goodwatt_chain::vote::{Evidence, SignedVote, Vote, VoteKind};
 use serde::{Deserialize, Serialize};
 
 use crate::polka::Polka;
@@ -38,7 +38,8 @@ pub enum Event {
         /// Whether its body is at hand, follows from its parent, and its time is acceptable.
         valid: bool,
     },
-    /// A message came from a peer. Pass it on to others only if it was not refused.
+    /// A message came from a peer. If it is not refused it has to be passed on: agreement relies on
+    /// everyone hearing in the end what anyone honest has heard. If it is refused it must not be.
     Received(Message),
     /// The answer to [`Action::Sign`]: what the guard let through. What is missing stays unsaid.
     Signed(Vec<SignedStatement>),
@@ -67,17 +68,43 @@ pub struct Recovered {
     /// What the signing guard holds of this signer, whatever the height.
     pub signed: Option<LastSigned>,
     /// The write-ahead log, in the order it was written; entries of other heights are passed over.
-    /// A guard that keeps the signature of its last statement adds it here as [`WalEntry::Own`].
     pub entries: Vec<WalEntry>,
 }
 
 /// The guard's last record: nothing at or below it may be signed again.
+///
+/// A vote is made whole again from it, and said again: the log may not have had it when the power
+/// failed, and the others may be waiting for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LastSigned {
     /// Where it stands.
     pub mark: Mark,
     /// The block it was for, if any.
     pub block: Option<BlockId>,
+    /// The signature that was let out, or was about to be.
+    pub signature: Signature,
+}
+
+impl LastSigned {
+    /// The vote it records, if it is of this signer; a record of a proposal is too short for one.
+    #[must_use]
+    pub fn vote(&self, signer: PublicKey) -> Option<SignedVote> {
+        let kind = match self.mark.step {
+            Step::Proposal => return None,
+            Step::Prevote => VoteKind::Prevote,
+            Step::Precommit => VoteKind::Precommit,
+        };
+        let Mark { height, round, .. } = self.mark;
+        let vote = Vote { kind, height, round, block: self.block, signer };
+        Some(SignedVote { vote, signature: self.signature })
+    }
+}
+
+impl From<&SignedStatement> for LastSigned {
+    fn from(signed: &SignedStatement) -> Self {
+        let statement = signed.statement();
+        Self { mark: statement.mark(), block: statement.block(), signature: signed.signature() }
+    }
 }
 
 /// What to do, in this order.
@@ -108,6 +135,7 @@ pub enum Action {
     CancelTimeouts,
     /// Ask the guard for all of these in one durable write, sign what it lets through, and answer
     /// with [`Event::Signed`]. At most one such action comes out of one event, and it is the last.
+    /// Requests go to the guard in the order they came; see [`WalEntry`] for what goes first.
     Sign(Vec<Statement>),
     /// A validator signed two things that contradict each other; proof for a transaction.
     Evidence(Evidence),
@@ -131,7 +159,10 @@ pub enum SilentReason {
     /// The chain here ends below what the key has signed already.
     #[error("the guard has signed for {0}, which this chain has not reached: let it catch up")]
     GuardAhead(Height),
-    /// The guard has a precommit for a block, but the log does not prove its lock.
+    /// The guard's record of this height is not by this key on this chain.
+    #[error("the guard has signed for this height with another key: it belongs to another node")]
+    ForeignGuard,
+    /// A precommit for a block was signed, but the log does not prove its lock.
     #[error("the log lost the lock of {0} that the guard signed: fetch the block from a peer")]
     LockLost(Round),
 }
@@ -149,9 +180,11 @@ pub struct Timeout {
 
 /// One entry of the write-ahead log; the log of a height is void once its block is on the card.
 ///
-/// **When it has to be on the card.** Before the guard is asked for a *precommit for a block*,
-/// every entry so far and the body of that block have to be. At no other time: the guard remembers
-/// what was signed last, and the only thing it does not is why a validator is locked.
+/// **When it has to be on the card.** Before the guard is asked for anything, all entries so far
+/// have to be; and before it is asked for a *precommit for a block*, the body of that block as well.
+/// Without its own words a validator could leave others waiting for ever, and without the reason of
+/// its lock it could vote for another block. In a round that goes well this is one sync: before the
+/// proposal and the prevote there is nothing in the log.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum WalEntry {
     /// Own words, to be said again after a restart, not signed again.

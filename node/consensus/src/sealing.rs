@@ -68,8 +68,7 @@ mod tests {
 
     fn check(rule: SealingRule, waiting: Option<(usize, u64)>, want: u64) {
         let facts = Facts {
-            waiting: waiting
-                .map(|(count, since)| Waiting { count, since: UnixMillis::new(since) }),
+            waiting: waiting.map(|(count, since)| Waiting { count, since: UnixMillis::new(since) }),
             last_block: UnixMillis::new(LAST),
             epoch_end: UnixMillis::new(EPOCH_END),
             interval_min: Millis::new(INTERVAL_MIN),

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use goodwatt_chain::hash::{BlockId, ChainId};
-use goodwatt_chain::signature::{PublicKey, SigningKey};
+use goodwatt_chain::signature::{PublicKey, Signature, SigningKey};
 use goodwatt_chain::units::{Height, Round};
 use goodwatt_chain::vote::{Proposal, SignedProposal, SignedVote, Vote, VoteKind};
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,7 @@ impl Statement {
         }
     }
 
-    /// The statement with its signature. Call it only once the guard has it on the card.
+    /// The statement with its signature. It must not leave before the guard has it on the card.
     #[must_use]
     pub fn sign(self, chain: &ChainId, key: &SigningKey) -> SignedStatement {
         match self {
@@ -108,6 +108,15 @@ impl SignedStatement {
         match self {
             Self::Proposal(signed) => Statement::Proposal(signed.proposal),
             Self::Vote(signed) => Statement::Vote(signed.vote),
+        }
+    }
+
+    /// The signature.
+    #[must_use]
+    pub const fn signature(&self) -> Signature {
+        match self {
+            Self::Proposal(signed) => signed.signature,
+            Self::Vote(signed) => signed.signature,
         }
     }
 

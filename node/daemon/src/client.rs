@@ -17,7 +17,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 #[non_exhaustive]
 pub enum ClientError {
     /// Nobody listens.
-    #[error("no daemon answers at {path} ({source}): start goodwattd, or name its socket by --socket")]
+    #[error(
+        "no daemon answers at {path} ({source}): start goodwattd, or name its socket by --socket"
+    )]
     Unreachable {
         /// The socket.
         path: PathBuf,

@@ -9,7 +9,9 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
-use crate::protocol::{Fault, FaultKind, LINE_BYTES_MAX, Outcome, PROTOCOL_VERSION, Request, Response};
+use crate::protocol::{
+    Fault, FaultKind, LINE_BYTES_MAX, Outcome, PROTOCOL_VERSION, Request, Response,
+};
 use crate::validator::Handle;
 
 /// The most tools connected at one time; the next waits for its turn.
@@ -20,7 +22,9 @@ const CONNECTIONS_MAX: usize = 32;
 #[non_exhaustive]
 pub enum ControlError {
     /// Another daemon listens there.
-    #[error("{0} is in use by another goodwattd: stop that one, or set [api] socket to another path")]
+    #[error(
+        "{0} is in use by another goodwattd: stop that one, or set [api] socket to another path"
+    )]
     InUse(PathBuf),
     /// Something that is no socket lies there.
     #[error("{0} exists and is no socket: move it away, or set [api] socket to another path")]

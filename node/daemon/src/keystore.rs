@@ -31,7 +31,6 @@
 mod error;
 mod file;
 mod format;
-mod hex;
 mod passphrase;
 mod prompt;
 mod seal;
@@ -132,7 +131,7 @@ impl KeyFile {
         public: &str,
         protection: &Protection,
     ) -> Result<Self, KeystoreError> {
-        Self::seal_with(secret, public, protection, Fresh::generate()?)
+        Self::seal_with(secret, public, protection, &Fresh::generate()?)
     }
 
     /// Reads the key file at `path`.

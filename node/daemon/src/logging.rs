@@ -5,7 +5,7 @@
 //!
 //! Few lines on purpose, since they end on an SD card: `info` is for what happens a few times a
 //! day, and whatever happens with each block is `debug`. What a peer sent cannot forge a line:
-//! control characters are escaped.
+//! control characters are escaped. Spans are not shown.
 
 use std::fmt::{self, Write};
 use std::io;

@@ -15,9 +15,9 @@
 //!
 //! let start = Instant::now();
 //! let mut scheduler = Scheduler::new(start, UnixMillis::new(1_000_400));
-//! let (minute, slack) = (Duration::from_secs(60), Duration::from_secs(5));
-//! scheduler.every("ping", Repeat { period: minute, slack }, start);
-//! scheduler.at("seal", start + minute, slack);
+//! let seconds = Duration::from_secs;
+//! scheduler.every("ping", Repeat { period: seconds(60), slack: seconds(5) }, start);
+//! scheduler.at("seal", start + seconds(15), seconds(10));
 //! // Sleep until then, or until something else happens; then ask what to run.
 //! let wakeup = scheduler.next_wakeup(start).expect("two jobs wait");
 //! assert_eq!(scheduler.take_due(wakeup), ["ping", "seal"]);

@@ -1,11 +1,11 @@
 //! The slot signer keys this board holds: made fresh for each purchase, erased when their time is
-//! over. They sign blocks; they cannot move money.
+//! over. Each lies in a file of its own, named by the epoch it was made for. They sign blocks; they cannot move money.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use goodwatt_chain::hash::{ChainId, Digest32, Domain};
-use goodwatt_chain::reveal::RevealChain;
+use goodwatt_chain::reveal::{REVEAL_LINKS, RevealChain};
 use goodwatt_chain::signature::{PublicKey, Signature, SigningKey};
 use goodwatt_chain::transaction::slot_consent;
 use goodwatt_chain::units::Epoch;
@@ -42,15 +42,17 @@ pub enum SignersError {
 pub struct Signer {
     key: SigningKey,
     reveals: RevealChain,
+    epoch: Epoch,
     path: PathBuf,
 }
 
 impl Signer {
-    fn new(seed: &Seed, path: PathBuf) -> Self {
+    fn new(seed: &Seed, epoch: Epoch, path: PathBuf) -> Self {
         let reveal_seed = Digest32::of(REVEAL_SEED, &[seed.as_bytes()]);
         Self {
             key: SigningKey::from_seed(seed.as_bytes()),
-            reveals: RevealChain::new(*reveal_seed.as_bytes()),
+            reveals: RevealChain::new(*reveal_seed.as_bytes(), REVEAL_LINKS),
+            epoch,
             path,
         }
     }
@@ -65,6 +67,12 @@ impl Signer {
     #[must_use]
     pub fn public(&self) -> PublicKey {
         self.key.public()
+    }
+
+    /// The epoch it was made for; it may serve longer, if its set carries on.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// Head of its hash chain.
@@ -104,27 +112,27 @@ impl Signers {
         let mut signers = Vec::new();
         for entry in fs::read_dir(folder).map_err(fail)? {
             let path = entry.map_err(fail)?.path();
-            if path.extension().is_some_and(|extension| extension == "key") {
+            if let Some(epoch) = epoch_of(&path) {
                 let seed = KeyFile::load(&path)?.open(None)?.into_signer()?;
-                signers.push(Signer::new(&seed, path));
+                signers.push(Signer::new(&seed, epoch, path));
             }
         }
         signers.sort_by_key(Signer::public);
         Ok(Self { folder: folder.to_owned(), signers })
     }
 
-    /// Makes a fresh key, durably.
+    /// Makes a fresh key for a purchase, durably.
     ///
     /// # Errors
     /// When it cannot be written, or too many are held.
-    pub fn create(&mut self) -> Result<&Signer, SignersError> {
+    pub fn create(&mut self, epoch: Epoch) -> Result<&Signer, SignersError> {
         if self.signers.len() >= SIGNERS_MAX {
             return Err(SignersError::TooMany(self.signers.len()));
         }
         let seed = Seed::generate()?;
         let public = SigningKey::from_seed(seed.as_bytes()).public().to_string();
-        let path = self.folder.join(format!("{public}.key"));
-        let signer = Signer::new(&seed, path.clone());
+        let path = self.folder.join(format!("{}-{public}.key", epoch.get()));
+        let signer = Signer::new(&seed, epoch, path.clone());
         let file = KeyFile::seal(&Secret::Signer(seed), &public, &Protection::Unprotected)?;
         file.create(&path)?;
         let at = self.signers.partition_point(|other| other.public() < signer.public());
@@ -154,11 +162,11 @@ impl Signers {
     ///
     /// # Errors
     /// When a file cannot be removed; the key is kept then.
-    pub fn erase(&mut self, is_over: impl Fn(&PublicKey) -> bool) -> Result<usize, SignersError> {
+    pub fn erase(&mut self, is_over: impl Fn(&Signer) -> bool) -> Result<usize, SignersError> {
         let before = self.signers.len();
         let mut failed = None;
         self.signers.retain(|signer| {
-            if !is_over(&signer.public()) {
+            if !is_over(signer) {
                 return true;
             }
             match fs::remove_file(&signer.path) {
@@ -171,4 +179,10 @@ impl Signers {
         });
         failed.map_or(Ok(before - self.signers.len()), Err)
     }
+}
+
+/// The epoch in a key file's name, `EPOCH-ADDRESS.key`; `None` for any other file.
+fn epoch_of(path: &Path) -> Option<Epoch> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".key")?;
+    name.split_once('-')?.0.parse().ok().map(Epoch::new)
 }

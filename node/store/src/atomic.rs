@@ -57,7 +57,10 @@ impl AtomicFile {
     /// [`AtomicFileError::Disk`] when it cannot be written.
     pub fn write(&self, content: &[u8]) -> Result<(), AtomicFileError> {
         if content.len() > CONTENT_BYTES_MAX {
-            return Err(AtomicFileError::TooLarge { file: self.name.clone(), bytes: content.len() });
+            return Err(AtomicFileError::TooLarge {
+                file: self.name.clone(),
+                bytes: content.len(),
+            });
         }
         let mut header = [0; HEADER_BYTES];
         header[..4].copy_from_slice(&MAGIC);

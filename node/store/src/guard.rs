@@ -34,7 +34,6 @@
 //! ```
 //! Importing merges: the guard is only ever raised. It is never part of a backup or an image.
 
-use goodwatt_chain::codec;
 use goodwatt_chain::hash::{BlockId, ChainId, Digest32, Domain};
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::{Height, Round};

@@ -28,9 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use goodwatt_chain::leaves::{
-    Bucket, BucketIndex, LeafChanges, LeafKey, Leaves, Unavailable, put,
-};
+use goodwatt_chain::leaves::{Bucket, BucketIndex, LeafChanges, LeafKey, Leaves, Unavailable, put};
 use goodwatt_chain::ledger::LeafStore;
 use goodwatt_chain::units::Height;
 

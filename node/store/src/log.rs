@@ -165,7 +165,9 @@ impl BlockLog {
             self.seal()?;
         }
         match (&mut self.active, self.segments.last_mut()) {
-            (Some(active), Some(segment)) => active.append(segment, &record, self.sizes.ahead_bytes)?,
+            (Some(active), Some(segment)) => {
+                active.append(segment, &record, self.sizes.ahead_bytes)?
+            }
             _ => self.start_segment(height, &record)?,
         }
         Ok(())
@@ -187,7 +189,9 @@ impl BlockLog {
     }
 
     fn has_room(&self, bytes: u64) -> bool {
-        self.segments.last().is_none_or(|last| u64::from(last.end) + bytes <= self.sizes.segment_bytes)
+        self.segments
+            .last()
+            .is_none_or(|last| u64::from(last.end) + bytes <= self.sizes.segment_bytes)
     }
 
     /// Closes the last segment with a footer, so that opening need not walk it.

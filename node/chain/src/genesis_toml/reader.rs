@@ -325,7 +325,7 @@ impl Bounded for u32 {
 }
 
 impl Bounded for u64 {
-    const LARGEST: u64 = Self::MAX;
+    const LARGEST: Self = Self::MAX;
 }
 
 const fn kind_of(value: &DeValue<'_>) -> &'static str {

@@ -5,8 +5,8 @@ use crate::hash::AssociationId;
 use crate::leaves::Leaves;
 use crate::signature::PublicKey;
 use crate::state::{
-    ADMITTED_MAX, Attendance, Ballot, Bids, Dossier, Elector, Key, Registry, Standing, StateError,
-    Status, Term, Tombstone, Totals, View, add,
+    ADMITTED_MAX, Attendance, Ballot, Bids, Bounded, Dossier, Elector, Key, Registry, Standing,
+    StateError, Status, Term, Tombstone, Totals, View, add,
 };
 use crate::transaction::{
     BallotKind, IdentityProof, RenewAssociation, RequestAssociation, VoteAssociation,
@@ -147,7 +147,7 @@ fn open_ballot<L: Leaves + ?Sized>(
         let seats = term.seats.iter().filter(|seat| seat.validator.owner == *owner);
         seats.map(|seat| seat.validator.weight.get()).sum()
     };
-    let mut electors = heapless::Vec::new();
+    let mut electors = Bounded::default();
     for owner in attendance.before.iter().filter(|owner| *owner != association) {
         if view.read::<Tombstone>(Key::Tombstone(*owner))?.is_none() {
             // As many places as there can be owners, so this never fails.

@@ -23,7 +23,7 @@ impl<const N: usize> Schedule<N> {
     /// Takes out what `name` would be given.
     pub(super) fn strike(&mut self, name: &Digest32) -> Grains {
         let at = self.entries.iter().position(|(other, _)| other == name);
-        at.map_or(Grains::ZERO, |at| self.entries.swap_remove(at).1)
+        at.and_then(|at| self.entries.remove(at)).map_or(Grains::ZERO, |(_, amount)| amount)
     }
 }
 

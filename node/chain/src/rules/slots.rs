@@ -8,8 +8,8 @@ use crate::hash::{Digest32, Domain};
 use crate::leaves::Leaves;
 use crate::signature::PublicKey;
 use crate::state::{
-    Account, Attendance, BIDS_MAX, Bid, Bids, Key, Registry, Roster, Seat, Standing, StateError,
-    Status, Term, Terms, Tombstone, Totals, View,
+    Account, Attendance, BIDS_MAX, Bid, Bids, Bounded, Key, Registry, Roster, Seat, Standing,
+    StateError, Status, Term, Terms, Tombstone, Totals, View,
 };
 use crate::transaction::BuySlot;
 use crate::units::{Epoch, Grains, Height};
@@ -243,7 +243,7 @@ pub(crate) fn founding_state<L: Leaves + ?Sized>(view: &mut View<'_, L>) {
         Term { epoch, seed: genesis.seed(epoch), seats: seats().collect(), ..Term::default() }
     };
     let (current, next) = (term(0), term(1));
-    let mut owners = heapless::Vec::new();
+    let mut owners = Bounded::default();
     for founder in &genesis.founders {
         if !owners.contains(&founder.owner) && owners.push(founder.owner).is_err() {
             break;

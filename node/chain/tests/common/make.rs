@@ -13,6 +13,8 @@ use goodwatt_units::MicroJoules;
 
 use super::{Chain, key, reveal_head, text};
 
+const ADMISSION: BallotKind = BallotKind::Admission;
+
 pub(crate) fn document(number: u8) -> Digest32 {
     Digest32::new([number; 32])
 }
@@ -61,10 +63,19 @@ pub(crate) fn renewal(
     let identity = IdentityProof::Published { key: published.public(), signature: unsigned };
     let evidence = [document(9)].into_iter().collect();
     let mut renewal = RenewAssociation { association, evidence, identity };
-    let digest = renewal_statement(chain.ledger.chain(), &sender.public(), &renewal);
-    let signature = published.sign(&digest);
-    renewal.identity = IdentityProof::Published { key: published.public(), signature };
+    identify_renewal(chain.ledger.chain(), &sender.public(), &mut renewal);
     renewal
+}
+
+/// Signs a renewal as it stands.
+pub(crate) fn identify_renewal(
+    chain: &ChainId,
+    sender: &PublicKey,
+    renewal: &mut RenewAssociation,
+) {
+    let published = key("published", 0);
+    let signature = published.sign(&renewal_statement(chain, sender, renewal));
+    renewal.identity = IdentityProof::Published { key: published.public(), signature };
 }
 
 pub(crate) fn withdraw(association: AssociationId) -> Action {
@@ -168,16 +179,24 @@ impl Chain {
         self.sign(sender, Action::SubmitEvidence(Box::new(evidence)))
     }
 
-    /// Has an association admitted by the voices of these owners, and gives its id. Ends in the
-    /// epoch in which the vote was counted.
-    pub(crate) fn admit(&mut self, sender: &SigningKey, voters: &[SigningKey]) -> AssociationId {
-        let (id, request) = self.ask(sender);
-        self.seal(&[request]);
-        let vote = |voter| self.sign(voter, voice(id, BallotKind::Admission, true));
-        let votes: Vec<_> = voters.iter().map(vote).collect();
+    /// Has associations admitted by the voices of these owners, and gives their ids. Ends in the
+    /// epoch in which the votes were counted.
+    pub(crate) fn admit(
+        &mut self,
+        senders: &[SigningKey],
+        voters: &[SigningKey],
+    ) -> Vec<AssociationId> {
+        let (ids, requests): (Vec<_>, Vec<_>) = senders.iter().map(|s| self.ask(s)).unzip();
+        self.seal(&requests);
+        let ballots = voters.iter().flat_map(|voter| {
+            (0..).zip(&ids).map(move |(ahead, id)| (voter, ahead, voice(*id, ADMISSION, true)))
+        });
+        let votes = ballots.map(|(voter, ahead, action)| self.sign_later(voter, ahead, action));
+        let votes: Vec<_> = votes.collect();
         self.seal(&votes);
         self.walk_to(self.epoch().after(self.parameters().vote_window).get());
-        assert!(self.registry().admitted.contains(&id), "the vote passes");
-        id
+        let admitted = self.registry().admitted;
+        assert!(ids.iter().all(|id| admitted.contains(id)), "the votes pass");
+        ids
     }
 }

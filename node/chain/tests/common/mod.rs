@@ -5,15 +5,18 @@
 
 pub(crate) mod audit;
 pub(crate) mod make;
+pub(crate) mod shadow;
+pub(crate) mod stage;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use goodwatt_chain::block::{Block, Certificate, CommitSignature};
 use goodwatt_chain::genesis::{EcoStatement, EcoWay, Founder, Genesis, Parameters};
 use goodwatt_chain::hash::{BlockId, Digest32, Domain};
-use goodwatt_chain::leaves::MemoryLeaves;
-use goodwatt_chain::ledger::{Applied, BlockError, Draft, Ledger, Proposed, Signatures};
+use goodwatt_chain::leaves::{Bucket, BucketIndex, LeafChanges, Leaves, MemoryLeaves, Unavailable};
+use goodwatt_chain::ledger::{Applied, BlockError, Draft, LeafStore, Ledger, Proposed, Signatures};
 use goodwatt_chain::rules::{self, ExecuteError, Place, Refusal, reveals_link};
 use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_chain::state::{Account, Bids, Key, Registry, Standing, Terms, Totals};
@@ -90,7 +93,7 @@ fn link_before(signer: &PublicKey, last: &Digest32) -> Digest32 {
 pub(crate) fn genesis(founders: u32, change: impl FnOnce(&mut Parameters)) -> Genesis {
     let mut parameters = Parameters { validators_min: 1, ..Parameters::default() };
     change(&mut parameters);
-    let owners = (0..OWNERS.max(founders)).map(|n| (owner(n).public(), OWNER_BALANCE));
+    let owners = (0..OWNERS.max(2 * founders)).map(|n| (owner(n).public(), OWNER_BALANCE));
     let others = (0..ASSOCIATIONS).map(|n| (association(n).public(), ASSOCIATION_BALANCE));
     let balances: BTreeMap<_, _> = owners.chain(others).collect();
     let founder = |number| {
@@ -112,9 +115,29 @@ pub(crate) fn text<const N: usize>(text: &str) -> heapless::String<N> {
     heapless::String::try_from(text).expect("tests write short texts")
 }
 
+/// Leaves in memory that count how often they are read.
+#[derive(Debug, Default)]
+pub(crate) struct CountedLeaves {
+    leaves: MemoryLeaves,
+    reads: Cell<u64>,
+}
+
+impl Leaves for CountedLeaves {
+    fn bucket(&self, index: BucketIndex) -> Result<Arc<Bucket>, Unavailable> {
+        self.reads.set(self.reads.get() + 1);
+        self.leaves.bucket(index)
+    }
+}
+
+impl LeafStore for CountedLeaves {
+    fn commit(&mut self, _: Height, changes: &LeafChanges) {
+        self.leaves.commit(changes);
+    }
+}
+
 /// A chain with all of its validators' keys at hand.
 pub(crate) struct Chain {
-    pub(crate) ledger: Ledger<MemoryLeaves>,
+    pub(crate) ledger: Ledger<CountedLeaves>,
     /// Checks every block from its bytes; `None` where a test only needs height.
     second: Option<Ledger<MemoryLeaves>>,
     /// Of the tip.
@@ -141,11 +164,12 @@ impl Chain {
 
     pub(crate) fn from_genesis(genesis: Genesis) -> Self {
         let genesis = Arc::new(genesis);
-        let begin = || Ledger::begin(Arc::clone(&genesis), MemoryLeaves::default());
+        let ledger = Ledger::begin(Arc::clone(&genesis), CountedLeaves::default());
+        let second = Ledger::begin(Arc::clone(&genesis), MemoryLeaves::default());
         let signers = (0..genesis.founders.len() as u32).map(founding_signer);
         Self {
-            ledger: begin().expect("the genesis of a test is fit"),
-            second: Some(begin().expect("the genesis of a test is fit")),
+            ledger: ledger.expect("the genesis of a test is fit"),
+            second: Some(second.expect("the genesis of a test is fit")),
             certificate: None,
             time: genesis.time.after(Millis::from_secs(1)),
             signers: signers.map(|signer| (signer.public(), signer)).collect(),
@@ -249,6 +273,13 @@ impl Chain {
         self.certificate = Some(certificate);
         self.time = block.header.time.after(Millis::from_secs(1));
         Ok((block, refused.into_iter().map(|(_, refusal)| refusal).collect()))
+    }
+
+    /// How many reads of leaves it takes to propose a block of these transactions.
+    pub(crate) fn reads_of(&self, transactions: &[Transaction]) -> u64 {
+        let before = self.ledger.leaves().reads.get();
+        self.propose(transactions).expect("the draft fits");
+        self.ledger.leaves().reads.get() - before
     }
 
     /// The certificate of all validators in charge that are not silent.

@@ -10,11 +10,12 @@ use core::fmt;
 
 use arc_malachitebft_core_types as malachite;
 use goodwatt_chain::hash::{BlockId, Digest32};
-use goodwatt_chain::signature::{PublicKey, Signature};
+use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::{Height, Round};
 use goodwatt_chain::validators::ValidatorSet;
-use goodwatt_chain::vote::{SignedVote, Vote, VoteKind};
 use malachite::{NilOrVal, VoteType};
+
+use super::convert::from_engine;
 
 /// The set and the seed of one height.
 #[derive(Clone, Debug)]
@@ -164,11 +165,11 @@ impl malachite::Value for EngineBlock {
 /// A vote.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct EngineVote {
-    kind: VoteType,
-    height: EngineHeight,
-    round: malachite::Round,
-    block: NilOrVal<EngineBlock>,
-    voter: Position,
+    pub(super) kind: VoteType,
+    pub(super) height: EngineHeight,
+    pub(super) round: malachite::Round,
+    pub(super) block: NilOrVal<EngineBlock>,
+    pub(super) voter: Position,
 }
 
 impl malachite::Vote<Rules> for EngineVote {
@@ -340,78 +341,5 @@ impl malachite::Context for Rules {
         voter: Position,
     ) -> EngineVote {
         EngineVote { kind: VoteType::Precommit, height, round, block, voter }
-    }
-}
-
-/// A vote with its signature, as the driver keeps it.
-pub(super) type EngineSignedVote = malachite::SignedVote<Rules>;
-
-impl EngineVote {
-    /// The vote of the ledger, given its signer's key.
-    pub(super) fn to_vote(&self, signer: PublicKey) -> Vote {
-        Vote {
-            kind: match self.kind {
-                VoteType::Prevote => VoteKind::Prevote,
-                VoteType::Precommit => VoteKind::Precommit,
-            },
-            height: self.height.0,
-            round: from_engine(self.round),
-            block: match self.block {
-                NilOrVal::Nil => None,
-                NilOrVal::Val(EngineBlock(block)) => Some(block),
-            },
-            signer,
-        }
-    }
-
-    /// The round and block of a precommit for a block.
-    pub(super) const fn committed(&self) -> Option<(malachite::Round, EngineBlock)> {
-        match (self.kind, self.block) {
-            (VoteType::Precommit, NilOrVal::Val(block)) => Some((self.round, block)),
-            _ => None,
-        }
-    }
-}
-
-/// The ledger's signed vote, given its signer's key.
-pub(super) fn to_signed_vote(signed: &EngineSignedVote, signer: PublicKey) -> SignedVote {
-    SignedVote {
-        vote: signed.message.to_vote(signer),
-        signature: Signature::from_bytes(signed.signature),
-    }
-}
-
-/// The driver's signed vote, given its signer's position.
-pub(super) fn engine_vote(signed: &SignedVote, voter: Position) -> EngineSignedVote {
-    let vote = EngineVote {
-        kind: match signed.vote.kind {
-            VoteKind::Prevote => VoteType::Prevote,
-            VoteKind::Precommit => VoteType::Precommit,
-        },
-        height: EngineHeight(signed.vote.height),
-        round: to_engine(signed.vote.round),
-        block: signed.vote.block.map_or(NilOrVal::Nil, |block| NilOrVal::Val(EngineBlock(block))),
-        voter,
-    };
-    EngineSignedVote::new(vote, signed.signature.to_bytes())
-}
-
-pub(super) const fn to_engine(round: Round) -> malachite::Round {
-    malachite::Round::Some(round.get())
-}
-
-/// The ledger's round; the driver's round before the first one is taken for the first.
-pub(super) const fn from_engine(round: malachite::Round) -> Round {
-    match round {
-        malachite::Round::Nil => Round::ZERO,
-        malachite::Round::Some(round) => Round::new(round),
-    }
-}
-
-/// The round a proposal says its block was prevoted in, if any.
-pub(super) const fn optional_round(round: malachite::Round) -> Option<Round> {
-    match round {
-        malachite::Round::Nil => None,
-        malachite::Round::Some(round) => Some(Round::new(round)),
     }
 }

@@ -11,7 +11,8 @@ use alloc::vec::Vec;
 use goodwatt_chain::units::Round;
 use goodwatt_chain::vote::{SignedVote, Vote};
 
-use super::adapter::{EngineSignedVote, Position, Rules, engine_vote};
+use super::adapter::{Position, Rules};
+use super::convert::{EngineSignedVote, engine_vote};
 use crate::refusal::Refusal;
 
 /// One validator's votes of one round.
@@ -76,5 +77,11 @@ impl FarVotes {
             keep
         });
         taken
+    }
+
+    /// How many validators have votes here.
+    #[cfg(test)]
+    pub(super) fn voters(&self) -> usize {
+        self.0.len()
     }
 }

@@ -1,22 +1,19 @@
-//! One height in agreement: checks what comes in, drives the engine, and turns what it wishes into
-//! actions.
+//! One height in agreement: what comes in is checked here before the engine hears of it.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use arc_malachitebft_core_driver::{Driver, Input, Output, ThresholdParams};
+use arc_malachitebft_core_driver::{Driver, Input, ThresholdParams};
 use arc_malachitebft_core_types as malachite;
-use goodwatt_chain::block::{Certificate, CommitSignature};
 use goodwatt_chain::hash::{BlockId, ChainId};
-use goodwatt_chain::signature::Signature;
 use goodwatt_chain::units::{Height, Round};
 use goodwatt_chain::vote::{Evidence, Proposal, SignedProposal, SignedVote};
-use malachite::{SignedMessage, Threshold, TimeoutKind, Validity, Vote as _, VoteType};
+use malachite::Validity;
 
-use super::adapter::{
-    EngineBlock, EngineHeight, EngineProposal, EngineSignedVote, EngineVote, Position, Rules,
-    engine_vote, from_engine, optional_round, to_engine, to_signed_vote,
+use super::adapter::{EngineBlock, EngineHeight, EngineProposal, Position, Rules};
+use super::convert::{
+    EngineSignedVote, engine_polka, engine_timeout, engine_vote, from_engine, to_engine,
+    to_signed_vote, unsigned,
 };
 use super::far::FarVotes;
 use super::proposals::Proposals;
@@ -25,7 +22,7 @@ use super::{ROUND_LAST, ROUNDS_AHEAD, ROUNDS_KEPT};
 use crate::event::{Action, Timeout, WalEntry};
 use crate::polka::Polka;
 use crate::refusal::Refusal;
-use crate::statement::{Mark, Message, SignedStatement, Statement, Step};
+use crate::statement::{Mark, Message, SignedStatement, Step};
 
 /// A height that was started.
 pub(super) struct Running {
@@ -119,7 +116,7 @@ impl Running {
         let Proposal { round, signer, pol_round, .. } = signed.proposal;
         let position = self.rules.position(&signer).ok_or(Refusal::UnknownSigner(signer))?;
         self.check_round(round)?;
-        if round > self.last_round_ahead() {
+        if round > last_round_taken(self.round()) {
             return Err(Refusal::TooFarAhead);
         }
         if position != self.rules.proposer(self.height, round) {
@@ -162,7 +159,7 @@ impl Running {
         let signer = signed.vote.signer;
         let voter = self.rules.position(&signer).ok_or(Refusal::UnknownSigner(signer))?;
         self.check_round(signed.vote.round)?;
-        let far = signed.vote.round > self.last_round_ahead();
+        let far = signed.vote.round > last_round_taken(self.round());
         let vote = engine_vote(signed, voter);
         let votes = self.driver.votes();
         if votes.has_vote(&vote) || votes.is_saturated_conflict(&vote) {
@@ -222,11 +219,11 @@ impl Running {
         }
     }
 
-    fn last_round_ahead(&self) -> Round {
-        Round::new(self.round().get().saturating_add(ROUNDS_AHEAD))
-    }
-
     pub(super) fn signed(&mut self, signed: &[SignedStatement]) -> Result<(), Refusal> {
+        let kept = first_round_kept(self.round());
+        if signed.iter().all(|signed| signed.statement().mark().round < kept) {
+            return Err(Refusal::Late);
+        }
         self.signing.answer(signed)?;
         for statement in signed {
             self.actions.push(Action::Persist(WalEntry::Own(*statement)));
@@ -238,12 +235,14 @@ impl Running {
 
     /// Counts own words like those of others.
     pub(super) fn hear_own(&mut self, signed: &SignedStatement) -> Result<(), Refusal> {
+        let signer = signed.statement().signer();
+        let position = self.rules.position(&signer).ok_or(Refusal::UnknownSigner(signer))?;
         match signed {
             // The engine has it since it was asked for; kept here to know its echo.
             SignedStatement::Proposal(proposal) => drop(self.proposals.keep(*proposal)),
             // Decided while the card was busy: others may still need the vote, this node not.
             SignedStatement::Vote(_) if self.decided => {}
-            SignedStatement::Vote(vote) => self.drive(Input::Vote(engine_vote(vote, self.me)))?,
+            SignedStatement::Vote(vote) => self.drive(Input::Vote(engine_vote(vote, position)))?,
         }
         Ok(())
     }
@@ -254,185 +253,14 @@ impl Running {
         }
         self.drive(Input::TimeoutElapsed(engine_timeout(timeout)))
     }
-
-    /// Runs the engine until it wishes for nothing more.
-    pub(super) fn drive(&mut self, input: Input<Rules>) -> Result<(), Refusal> {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            let committed = match &input {
-                Input::Vote(vote) => vote.message.committed(),
-                _ => None,
-            };
-            let outputs = self.driver.process(input).map_err(|_| Refusal::Engine)?;
-            for output in outputs {
-                self.carry_out(output, &mut inputs);
-            }
-            self.note_polka()?;
-            if let Some((round, block)) = committed {
-                self.decide_if_certified(round, block);
-            }
-            if self.decided {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn carry_out(&mut self, output: Output<Rules>, inputs: &mut VecDeque<Input<Rules>>) {
-        match output {
-            Output::NewRound(_, round) => self.enter(from_engine(round), inputs),
-            Output::Propose(proposal) => self.propose(proposal, inputs),
-            Output::Vote(vote) => self.vote(&vote),
-            Output::ScheduleTimeout(timeout) => self.schedule(timeout),
-            Output::GetValue(_, round, _) => self.build(from_engine(round)),
-            // A quorum of precommits decides, with or without the proposal; see `drive`.
-            Output::Decide(..) => {}
-        }
-    }
-
-    /// Moves on to a round that the engine skipped to.
-    fn enter(&mut self, round: Round, inputs: &mut VecDeque<Input<Rules>>) {
-        self.actions.push(Action::CancelTimeouts);
-        let kept = first_round_kept(round);
-        self.driver.votes_mut().prune_votes(to_engine(kept));
-        self.proposals.prune(kept, self.polka.as_ref().map(|polka| polka.block));
-        self.signing.forget_before(kept);
-        inputs.push_back(self.new_round(round));
-        let near = self.far.take(|other| other.get() <= round.get().saturating_add(ROUNDS_AHEAD));
-        inputs.extend(near.into_iter().map(Input::Vote));
-    }
-
-    /// What tells the engine to begin a round.
-    pub(super) fn new_round(&self, round: Round) -> Input<Rules> {
-        let proposer = self.rules.proposer(self.height, round);
-        Input::NewRound(EngineHeight(self.height), to_engine(round), proposer)
-    }
-
-    fn build(&mut self, round: Round) {
-        let mark = Mark { height: self.height, round, step: Step::Proposal };
-        if self.signing.may_ask(mark) {
-            self.actions.push(Action::BuildBlock { height: self.height, round });
-        }
-    }
-
-    /// Asks to sign a proposal. The engine takes it in at once, so that the prevote for it can be
-    /// asked for, and written by the guard, together with it.
-    fn propose(&mut self, proposal: EngineProposal, inputs: &mut VecDeque<Input<Rules>>) {
-        let EngineBlock(block) = proposal.block;
-        let (height, round) = (self.height, from_engine(proposal.round));
-        let pol_round = optional_round(proposal.pol_round);
-        let statement =
-            |signer| Statement::Proposal(Proposal { height, round, block, pol_round, signer });
-        if !self.signing.ask(statement) {
-            return;
-        }
-        if let Some(polka) = self.polka.clone().filter(|polka| Some(polka.round) == pol_round) {
-            self.actions.push(Action::Broadcast(Message::Polka(polka)));
-        }
-        inputs.push_back(Input::Proposal(unsigned(proposal), Validity::Valid));
-    }
-
-    /// Asks to sign a vote, unless this key's vote is known: from the log, or as an echo.
-    fn vote(&mut self, vote: &EngineVote) {
-        let round = self.driver.votes().per_round(vote.round());
-        if round.and_then(|votes| votes.get_vote(vote.vote_type(), &self.me)).is_none() {
-            self.signing.ask(|signer| Statement::Vote(vote.to_vote(signer)));
-        }
-    }
-
-    fn schedule(&mut self, timeout: malachite::Timeout) {
-        let step = match timeout.kind {
-            TimeoutKind::Propose => Step::Proposal,
-            TimeoutKind::Prevote => Step::Prevote,
-            TimeoutKind::Precommit => Step::Precommit,
-            // Kinds of the layer above the driver, which this crate takes the place of.
-            TimeoutKind::Rebroadcast | TimeoutKind::FinalizeHeight(_) => return,
-        };
-        let timeout = Timeout { height: self.height, round: from_engine(timeout.round), step };
-        self.actions.push(Action::ScheduleTimeout(timeout));
-    }
-
-    /// Writes down the proof of what the engine holds for valid now, and may have locked on.
-    fn note_polka(&mut self) -> Result<(), Refusal> {
-        let Some(valid) = self.driver.valid_value() else { return Ok(()) };
-        let round = from_engine(valid.round);
-        if self.polka.as_ref().is_some_and(|polka| polka.round == round) {
-            return Ok(());
-        }
-        let certificate = self.driver.polka_certificate(valid.round, &valid.value);
-        let prevotes = certificate.ok_or(Refusal::Engine)?.polka_signatures.iter();
-        let prevotes = prevotes.map(|prevote| commit_signature(prevote.address, prevote.signature));
-        let prevotes = sorted(prevotes);
-        let EngineBlock(block) = valid.value;
-        let polka = Box::new(Polka { height: self.height, round, block, prevotes });
-        self.polka = Some(polka.clone());
-        self.actions.push(Action::Persist(WalEntry::Polka(polka)));
-        Ok(())
-    }
-
-    fn decide_if_certified(&mut self, round: malachite::Round, block: EngineBlock) {
-        let votes = self.driver.votes();
-        if !votes.is_threshold_met(&round, VoteType::Precommit, Threshold::Value(block)) {
-            return;
-        }
-        let precommits = self.driver.restore_precommits(round, &block);
-        let signatures = precommits
-            .iter()
-            .map(|signed| commit_signature(*signed.message.validator_address(), signed.signature));
-        let certificate = Certificate {
-            height: self.height,
-            round: from_engine(round),
-            block: block.0,
-            signatures: sorted(signatures),
-        };
-        self.decided = true;
-        // What was about to be asked for is settled, and each signature costs the card a write.
-        self.signing.withdraw();
-        self.actions.push(Action::Decide(Box::new(certificate)));
-    }
 }
 
 /// The first round of which anything is kept while in `round`.
-const fn first_round_kept(round: Round) -> Round {
+pub(super) const fn first_round_kept(round: Round) -> Round {
     Round::new(round.get().saturating_sub(ROUNDS_KEPT))
 }
 
-/// A proposal for the engine, which keeps a signature with it but never reads it: the signed
-/// proposals are in [`Proposals`].
-pub(super) fn unsigned(proposal: EngineProposal) -> SignedMessage<Rules, EngineProposal> {
-    SignedMessage::new(proposal, [0; 64])
-}
-
-pub(super) fn engine_polka(polka: &Polka) -> malachite::PolkaCertificate<Rules> {
-    let prevotes = polka.prevotes.iter().map(|prevote| {
-        malachite::PolkaSignature::new(Position(prevote.validator), prevote.signature.to_bytes())
-    });
-    malachite::PolkaCertificate {
-        height: EngineHeight(polka.height),
-        round: to_engine(polka.round),
-        value_id: EngineBlock(polka.block),
-        polka_signatures: prevotes.collect(),
-    }
-}
-
-pub(super) const fn engine_timeout(timeout: Timeout) -> malachite::Timeout {
-    let kind = match timeout.step {
-        Step::Proposal => TimeoutKind::Propose,
-        Step::Prevote => TimeoutKind::Prevote,
-        Step::Precommit => TimeoutKind::Precommit,
-    };
-    malachite::Timeout::new(to_engine(timeout.round), kind)
-}
-
-fn commit_signature(position: Position, signature: [u8; 64]) -> CommitSignature {
-    CommitSignature { validator: position.0, signature: Signature::from_bytes(signature) }
-}
-
-/// Signatures by rising position. A set has no more members than the list has room.
-fn sorted<const N: usize>(
-    signatures: impl Iterator<Item = CommitSignature>,
-) -> heapless::Vec<CommitSignature, N> {
-    let mut sorted: heapless::Vec<CommitSignature, N> = signatures.collect();
-    sorted.sort_unstable_by_key(|signature| signature.validator);
-    sorted
+/// The last round of which all messages are taken while in `round`.
+pub(super) const fn last_round_taken(round: Round) -> Round {
+    Round::new(round.get().saturating_add(ROUNDS_AHEAD))
 }

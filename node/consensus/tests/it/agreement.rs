@@ -78,6 +78,7 @@ fn four_validators_decide_in_the_first_round_without_a_timer() {
     assert_eq!(network.decision(1), block(Height::new(1), Round::ZERO, proposer, 1));
     for board in &network.boards {
         assert_eq!(board.guard_writes, 2, "the proposal shares the write of the prevote");
+        assert_eq!(board.log_syncs, 1, "before the precommit");
         assert!(board.timers.is_empty() && board.evidence.is_empty());
     }
 }
@@ -128,7 +129,7 @@ fn a_validator_that_missed_the_votes_follows_by_those_sent_again() {
     let mut heard = network.heard.clone();
     heard.reverse();
     for message in heard {
-        network.deliver(away, message);
+        network.deliver(away, &message);
         network.boards[away].work_off();
     }
     network.decision(1);
@@ -181,7 +182,7 @@ fn an_invalid_block_gets_no_vote() {
     network.boards[proposer].jobs.clear();
     let bad = crate::peers::proposal(proposer, 0, crate::board::BAD, None);
     for to in (0..4).filter(|to| *to != proposer) {
-        network.deliver(to, bad.clone());
+        network.deliver(to, &bad);
     }
     network.settle();
     let nil = |board: &Board| board.signed.values().all(|s| s.statement().block().is_none());
@@ -194,8 +195,7 @@ fn an_invalid_block_gets_no_vote() {
 #[test]
 fn nothing_stirs_between_heights() {
     let mut board = Board::new(0, &validators(&[1]));
-    let timeout =
-        Timeout { height: Height::new(1), round: Round::ZERO, step: Step::Proposal };
+    let timeout = Timeout { height: Height::new(1), round: Round::ZERO, step: Step::Proposal };
     assert_eq!(board.handle(Event::TimeoutElapsed(timeout)), Err(Refusal::Late));
     board.start().unwrap();
     let timers = board.timers.clone();
@@ -262,4 +262,20 @@ fn a_height_is_started_once_and_needs_weight() {
     board.validators = validators(&[1]);
     assert_eq!(board.start(), Ok(()));
     assert_eq!(board.start(), Err(Refusal::HeightPassed(Height::new(1))));
+}
+
+#[test]
+fn a_signature_that_took_rounds_is_late_and_not_unasked() {
+    let mut network = Network::started();
+    network.settle_if(|_, _| false);
+    let slow = (network.proposer(1, 0) + 1) % 4;
+    let board = &mut network.boards[slow];
+    board.time_out();
+    let Some(Job::Guard(asked)) = board.jobs.pop() else { panic!("a prevote for no block") };
+    for peer in board.others().into_iter().take(2) {
+        board.receive(crate::peers::prevote(peer, 40, None)).unwrap();
+    }
+    assert_eq!(board.round(), Round::new(40));
+    let signed = asked.into_iter().map(|statement| statement.sign(&CHAIN, &key(slow))).collect();
+    assert_eq!(board.handle(Event::Signed(signed)), Err(Refusal::Late));
 }

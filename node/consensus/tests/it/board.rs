@@ -11,7 +11,7 @@ use goodwatt_chain::validators::{Validator, ValidatorSet};
 use goodwatt_chain::vote::Evidence;
 use goodwatt_consensus::{
     Action, Core, Event, HeightStart, LastSigned, Mark, Message, Recovered, Refusal,
-    SignedStatement, SilentReason, Statement, Step, Tendermint, Timeout, WalEntry,
+    SignedStatement, SilentReason, Statement, Tendermint, Timeout, WalEntry,
 };
 
 pub(crate) const CHAIN: ChainId = ChainId(Digest32::new([1; 32]));
@@ -71,6 +71,7 @@ pub(crate) struct Board {
     pub(crate) decided: BTreeMap<Height, Certificate>,
     /// Everything that was ever signed, and seen as proof: the memory of the test.
     pub(crate) signed: BTreeMap<Mark, SignedStatement>,
+    pub(crate) log_syncs: usize,
     pub(crate) guard_writes: usize,
     pub(crate) guard_refuses: bool,
     pub(crate) evidence: Vec<Evidence>,
@@ -94,6 +95,7 @@ impl Board {
             synced: 0,
             decided: BTreeMap::new(),
             signed: BTreeMap::new(),
+            log_syncs: 0,
             guard_writes: 0,
             guard_refuses: false,
             evidence: Vec::new(),
@@ -186,9 +188,7 @@ impl Board {
                 let block = block(height, round, self.index, self.built);
                 Event::BlockBuilt { height, round, block }
             }
-            Job::Check(height, block) => {
-                Event::BlockChecked { height, block, valid: block != BAD }
-            }
+            Job::Check(height, block) => Event::BlockChecked { height, block, valid: block != BAD },
             Job::Guard(_) if self.guard_refuses => return,
             Job::Guard(statements) => {
                 let signed = self.sign(&statements);
@@ -201,22 +201,20 @@ impl Board {
         }
     }
 
-    /// One durable write of the guard, and signatures after it.
+    /// One sync of the log, one durable write of the guard, and signatures after it.
     fn sign(&mut self, statements: &[Statement]) -> Vec<SignedStatement> {
+        self.log_syncs += usize::from(self.synced < self.wal.len());
+        self.synced = self.wal.len();
         self.guard_writes += 1;
-        let locks = |s: &Statement| s.mark().step == Step::Precommit && s.block().is_some();
-        if statements.iter().any(locks) {
-            self.synced = self.wal.len();
-        }
         statements.iter().map(|statement| self.sign_one(*statement)).collect()
     }
 
     fn sign_one(&mut self, statement: Statement) -> SignedStatement {
-        let (mark, block) = (statement.mark(), statement.block());
+        let mark = statement.mark();
         let before = self.guard.map(|last| last.mark);
         assert!(before < Some(mark), "asked for {mark:?} after {before:?}");
-        self.guard = Some(LastSigned { mark, block });
         let signed = statement.sign(&CHAIN, &self.key);
+        self.guard = Some(LastSigned::from(&signed));
         assert_eq!(self.signed.insert(mark, signed), None, "signed twice");
         signed
     }

@@ -14,7 +14,7 @@ pub(crate) struct Network {
     pub(crate) boards: Vec<Board>,
     /// Messages under way, each to one board.
     pub(crate) inbox: Vec<(usize, Message)>,
-    /// Every message ever sent.
+    /// Every message that any board said or took.
     pub(crate) heard: Vec<Message>,
 }
 
@@ -49,16 +49,23 @@ impl Network {
     /// Puts what board `index` said on its way to all others.
     pub(crate) fn post(&mut self, index: usize) {
         for message in std::mem::take(&mut self.boards[index].outbox) {
-            self.heard.push(message.clone());
+            self.note(&message);
             let others = (0..self.boards.len()).filter(|to| *to != index);
             self.inbox.extend(others.map(|to| (to, message.clone())));
         }
     }
 
     /// Delivers one message. No honest board is ever to blame for what it sends.
-    pub(crate) fn deliver(&mut self, to: usize, message: Message) {
-        if let Err(refusal) = self.boards[to].receive(message) {
-            assert_eq!(refusal.blame(), Blame::Nobody, "{refusal}");
+    pub(crate) fn deliver(&mut self, to: usize, message: &Message) {
+        match self.boards[to].receive(message.clone()) {
+            Ok(()) => self.note(message),
+            Err(refusal) => assert_eq!(refusal.blame(), Blame::Nobody, "{refusal}"),
+        }
+    }
+
+    fn note(&mut self, message: &Message) {
+        if !self.heard.contains(message) {
+            self.heard.push(message.clone());
         }
     }
 
@@ -75,7 +82,7 @@ impl Network {
             }
             for (to, message) in std::mem::take(&mut self.inbox) {
                 if passes(to, &message) {
-                    self.deliver(to, message);
+                    self.deliver(to, &message);
                 }
             }
         }

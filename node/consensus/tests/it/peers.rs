@@ -16,7 +16,12 @@ fn say(index: usize, statement: Statement) -> Message {
 }
 
 /// A proposal at height 1.
-pub(crate) fn proposal(index: usize, round: u32, block: BlockId, pol_round: Option<u32>) -> Message {
+pub(crate) fn proposal(
+    index: usize,
+    round: u32,
+    block: BlockId,
+    pol_round: Option<u32>,
+) -> Message {
     let (height, round) = (Height::new(1), Round::new(round));
     let pol_round = pol_round.map(Round::new);
     let signer = key(index).public();
@@ -98,15 +103,17 @@ fn a_polka_has_to_prove_what_it_says() {
     let network = Network::started();
     let block = block(Height::new(1), Round::ZERO, 0, 0);
     let polka = |voters: &[usize]| {
-        let mut polka =
-            Polka { height: Height::new(1), round: Round::ZERO, block, prevotes: Default::default() };
+        let mut polka = Polka {
+            height: Height::new(1),
+            round: Round::ZERO,
+            block,
+            prevotes: Default::default(),
+        };
         for index in voters {
             let vote = polka.prevote(key(*index).public()).sign(&CHAIN, &key(*index));
             let validator = u8::try_from(*index).unwrap();
-            let signature = goodwatt_chain::block::CommitSignature {
-                validator,
-                signature: vote.signature,
-            };
+            let signature =
+                goodwatt_chain::block::CommitSignature { validator, signature: vote.signature };
             polka.prevotes.push(signature).unwrap();
         }
         polka
@@ -190,9 +197,9 @@ fn honest_validators_agree_on_one_of_two_blocks_and_on_the_cheat() {
     let blocks = [0, 1].map(|salt| block(Height::new(1), Round::ZERO, cheat, salt));
     for (at, index) in honest.iter().enumerate() {
         let block = blocks[usize::from(at == 0)];
-        network.deliver(*index, proposal(cheat, 0, block, None));
+        network.deliver(*index, &proposal(cheat, 0, block, None));
         for block in blocks {
-            network.deliver(*index, prevote(cheat, 0, Some(block)));
+            network.deliver(*index, &prevote(cheat, 0, Some(block)));
         }
     }
     let passes = |to: usize, _: &Message| to != cheat;
@@ -201,10 +208,8 @@ fn honest_validators_agree_on_one_of_two_blocks_and_on_the_cheat() {
         network.time_out();
         network.settle_if(passes);
     }
-    let decisions: BTreeSet<BlockId> = honest
-        .iter()
-        .map(|index| network.boards[*index].decided[&Height::new(1)].block)
-        .collect();
+    let decisions: BTreeSet<BlockId> =
+        honest.iter().map(|index| network.boards[*index].decided[&Height::new(1)].block).collect();
     assert_eq!(decisions.len(), 1);
     for index in honest {
         network.boards[index].evidence.iter().for_each(|e| check_evidence(e, cheat));
@@ -244,7 +249,7 @@ fn votes_of_a_height_to_come_are_kept_until_it_starts() {
     assert!(network.boards[behind].decided.is_empty());
     assert!(network.boards[behind].ahead.contains(&Height::new(2)));
     for message in first {
-        network.deliver(behind, message);
+        network.deliver(behind, &message);
     }
     network.boards[behind].work_off();
     network.boards[behind].start().unwrap();
@@ -268,7 +273,7 @@ fn strangers_cannot_push_a_validator_out_of_the_backlog() {
     flood(&mut network.boards[victim]);
     for index in 1..4 {
         let precommit = vote_at(2, index, VoteKind::Precommit, 0, Some(block));
-        network.deliver(victim, precommit.clone());
+        network.deliver(victim, &precommit);
         let again = network.boards[victim].receive(precommit.clone());
         assert_eq!(again, Err(Refusal::Known));
         let forged = forged(&vote_at(2, index, VoteKind::Prevote, 0, Some(block)));

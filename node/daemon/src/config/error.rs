@@ -101,7 +101,7 @@ pub enum Problem {
         nearest: Option<&'static str>,
     },
     /// A section's name in front of a value.
-    #[error("[{section}] is a section: write `[{section}]` on a line of its own, not a {found}")]
+    #[error("[{section}] is a section: write `[{section}]` on a line of its own, not {found}")]
     NotASection {
         /// Its name.
         section: &'static str,
@@ -134,7 +134,7 @@ pub enum Problem {
         key: String,
     },
     /// Text where a number should be, and the like.
-    #[error("`{key}` in [{section}] is a {found} and has to be {wanted}")]
+    #[error("`{key}` in [{section}] is {found} and has to be {wanted}")]
     WrongType {
         /// In which section.
         section: &'static str,
@@ -182,7 +182,9 @@ pub enum Problem {
         max: usize,
     },
     /// A light node that is to sign.
-    #[error("a light node cannot sign blocks: set `enabled = false`, or `role = \"main\"` in [node]")]
+    #[error(
+        "a light node cannot sign blocks: set `enabled = false`, or `role = \"main\"` in [node]"
+    )]
     LightValidator,
     /// Slots bought for nobody.
     #[error("slots would be bought and not used: set `enabled = true`, or `buy_slots = false`")]

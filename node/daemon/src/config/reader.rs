@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, Deserializer};
 
-use super::value::{self, Value, Wrong};
+use super::value::{Value, Wrong, json, kind};
 use super::{ConfigError, ConfigErrors, Origin, Position, Problem, Setting, Settings};
 use crate::nearest::nearest;
 
@@ -58,7 +58,7 @@ impl<'t> Reader<'t> {
             Some((key, value)) => match value.into_inner() {
                 DeValue::Table(table) => table,
                 other => {
-                    let found = other.type_str();
+                    let found = kind(&other);
                     self.fault(key.span().start, Problem::NotASection { section: name, found });
                     DeTable::new()
                 }
@@ -172,12 +172,7 @@ impl<'t> Section<'_, 't> {
     }
 
     /// As [`Self::value`], and refuses what is not in `range`.
-    pub(super) fn within<T>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        range: RangeInclusive<T>,
-    ) -> T
+    pub(super) fn within<T>(&mut self, key: &'static str, default: T, range: RangeInclusive<T>) -> T
     where
         T: Value + Copy + PartialOrd,
     {
@@ -203,7 +198,7 @@ impl<'t> Section<'_, 't> {
         let mut values = Vec::new();
         match found.get_ref().as_array() {
             None => {
-                let found = found.get_ref().type_str();
+                let found = kind(found.get_ref());
                 let wanted = "a list in square brackets";
                 self.reader.fault(start, Problem::WrongType { section, key, wanted, found });
             }
@@ -233,7 +228,7 @@ impl<'t> Section<'_, 't> {
             let alone = DeTable::from_iter([(name.clone(), found.clone())]);
             if self.deserialize::<T>(key, found.span().start, alone).is_some() {
                 let at = self.reader.lines.position(found.span().start);
-                self.set(key, value::json(found.get_ref()), Origin::File(at));
+                self.set(key, json(found.get_ref()), Origin::File(at));
                 sound.insert(name, found);
             }
         }
@@ -264,7 +259,7 @@ impl<'t> Section<'_, 't> {
             Ok(value) => return Some(value),
             Err(Wrong::Value(reason)) => Problem::Invalid { section, key, reason },
             Err(Wrong::Type(wanted)) => {
-                Problem::WrongType { section, key, wanted, found: found.get_ref().type_str() }
+                Problem::WrongType { section, key, wanted, found: kind(found.get_ref()) }
             }
         };
         self.reader.fault(found.span().start, problem);

@@ -56,15 +56,18 @@ fn each_mistake_is_one_line_with_its_place() {
     check("x = 1", "1:1: `x` stands outside of any section and no section knows it: remove it");
     check("\n[mempol]", "2:2: unknown section [mempol]; did you mean [mempool]?");
     check("[nonsense]", "1:2: unknown section [nonsense]: remove it");
-    check("node = 1", "1:1: [node] is a section: write `[node]` on a line of its own, not a integer");
-    check("[[node]]", "1:3: [node] is a section: write `[node]` on a line of its own, not a array");
+    check(
+        "node = 1",
+        "1:1: [node] is a section: write `[node]` on a line of its own, not a whole number",
+    );
+    check("[[node]]", "1:3: [node] is a section: write `[node]` on a line of its own, not a list");
     check(
         "[validator]\nenabled = \"yes\"",
-        "2:11: `enabled` in [validator] is a string and has to be true or false",
+        "2:11: `enabled` in [validator] is a text and has to be true or false",
     );
     check(
         "[mempool]\nmax_age = 5",
-        "2:11: `max_age` in [mempool] is a integer and has to be a span such as \"90 s\"",
+        "2:11: `max_age` in [mempool] is a whole number and has to be a span such as \"90 s\"",
     );
     check(
         "[mempool]\nmax_age = \"5\"",
@@ -80,7 +83,10 @@ fn each_mistake_is_one_line_with_its_place() {
         "2:14: `slot_price` in [validator]: the unit is missing: write `2.5 good` or \
          `2500000 grains`",
     );
-    check("[node]\nrole = \"king\"", "2:8: `role` in [node]: not a role: write \"main\" or \"light\"");
+    check(
+        "[node]\nrole = \"king\"",
+        "2:8: `role` in [node]: not a role: write \"main\" or \"light\"",
+    );
     check(
         "[api]\nhttp = \"localhost\"",
         "2:8: `http` in [api]: write an address and a port such as \"127.0.0.1:9460\", or \"off\"",
@@ -92,7 +98,7 @@ fn each_mistake_is_one_line_with_its_place() {
     );
     check(
         "[network]\npeers = \"a.example:1\"",
-        "2:9: `peers` in [network] is a string and has to be a list in square brackets",
+        "2:9: `peers` in [network] is a text and has to be a list in square brackets",
     );
     check(
         "[power]\nshnut = \"0.1 Ohm\"",
@@ -135,8 +141,12 @@ fn every_mistake_is_told_in_its_order() {
     let text = "[api]\nhttp = 1\nx = 1\n[node]\nlog_level = \"loud\"\n[what]\n[power]\nidle = \"2\"\n\
                 channel = 900";
     let told = mistakes(text);
-    let places: Vec<_> = told.lines().map(|line| line.splitn(4, ':').nth(1)).collect();
-    assert_eq!(places, [Some("2"), Some("3"), Some("5"), Some("6"), Some("8"), Some("9")], "{told}");
+    let places: Vec<_> = told.lines().map(|line| line.split(':').nth(1)).collect();
+    assert_eq!(
+        places,
+        [Some("2"), Some("3"), Some("5"), Some("6"), Some("8"), Some("9")],
+        "{told}"
+    );
 }
 
 #[test]
@@ -144,7 +154,7 @@ fn columns_count_characters() {
     let told = mistakes("[node]\n\"größe\" = 1 # é\n");
     assert!(told.starts_with("goodwatt.toml:2:1: unknown key `größe` in [node]"), "{told}");
     let told = mistakes("[network]\npeers = [\"é\", \"ö\"]");
-    let places: Vec<_> = told.lines().map(|line| line.splitn(4, ':').nth(2)).collect();
+    let places: Vec<_> = told.lines().map(|line| line.split(':').nth(2)).collect();
     assert_eq!(places, [Some("10"), Some("15")], "{told}");
 }
 
@@ -156,8 +166,14 @@ fn what_is_in_force_is_shown_with_its_origin() {
         let found = shown.lines().find(|line| line.starts_with(start));
         found.unwrap_or_else(|| panic!("no {start} in\n{shown}")).to_owned()
     };
-    assert_eq!(line("http"), "http = \"off\"                                     # goodwatt.toml:2");
-    assert_eq!(line("shunt"), "shunt = \"0.1 Ohm\"                                # goodwatt.toml:5");
+    assert_eq!(
+        line("http"),
+        "http = \"off\"                                     # goodwatt.toml:2"
+    );
+    assert_eq!(
+        line("shunt"),
+        "shunt = \"0.1 Ohm\"                                # goodwatt.toml:5"
+    );
     assert_eq!(line("role"), "role = \"main\"                                    # default");
     assert_eq!(line("# idle"), "# idle is not set                                # default");
     let json = loaded.settings.to_json();
@@ -193,17 +209,64 @@ fn files_are_named_in_errors() {
 /// Keys and values, right and wrong, that make up a file.
 fn lines() -> impl Strategy<Value = Vec<String>> {
     let key = prop::sample::select(vec![
-        "[node]", "[api]", "[power]", "[mempool]", "[network]", "[validator]", "[what]", "[[api]]",
-        "role", "data_dir", "http", "socket_mode", "max_age", "max_bytes", "per_account", "peers",
-        "shunt", "channel", "calibration", "slot_price", "enabled", "x", "api.http", "\"é\"",
+        "[node]",
+        "[api]",
+        "[power]",
+        "[mempool]",
+        "[network]",
+        "[validator]",
+        "[what]",
+        "[[api]]",
+        "role",
+        "data_dir",
+        "http",
+        "socket_mode",
+        "max_age",
+        "max_bytes",
+        "per_account",
+        "peers",
+        "shunt",
+        "channel",
+        "calibration",
+        "slot_price",
+        "enabled",
+        "x",
+        "api.http",
+        "\"é\"",
     ]);
     let value = prop::sample::select(vec![
-        "", " = 1", " = -1", " = 1e400", " = 99999999999999999999999", " = \"off\"", " = \"main\"",
-        " = true", " = []", " = [1, \"é\"]", " = {}", " = { idle = \"1 W\" }", " = \"2 KiB\"",
-        " = \"9 s\"", " = 1979-05-27", " = \"\\u0000\"", " = \"0.1 Ohm\"", " = '''", " = \"1 good\"",
+        "",
+        " = 1",
+        " = -1",
+        " = 1e400",
+        " = 99999999999999999999999",
+        " = \"off\"",
+        " = \"main\"",
+        " = true",
+        " = []",
+        " = [1, \"é\"]",
+        " = {}",
+        " = { idle = \"1 W\" }",
+        " = \"2 KiB\"",
+        " = \"9 s\"",
+        " = 1979-05-27",
+        " = \"\\u0000\"",
+        " = \"0.1 Ohm\"",
+        " = '''",
+        " = \"1 good\"",
     ]);
     let line = (key, value).prop_map(|(key, value)| format!("{key}{value}"));
     prop::collection::vec(line, 0..12)
+}
+
+/// A key that the power crate learns has to be named here too, or it would be refused.
+#[test]
+fn every_key_of_power_is_known() {
+    let error = toml::from_str::<PowerConfig>("x = 1").expect_err("not a key").to_string();
+    let (_, expected) = error.split_once("expected one of ").expect("a list of keys");
+    let expected: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
+    let known: Vec<_> = POWER.iter().map(|(key, _)| *key).collect();
+    assert_eq!(known, expected);
 }
 
 proptest! {

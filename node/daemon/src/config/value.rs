@@ -208,12 +208,14 @@ impl Quantity {
             return Err(QuantityError::NotANumber { example });
         }
         let count: Option<u64> = digits.parse().ok();
-        count.and_then(|count| count.checked_mul(*factor)).ok_or(QuantityError::TooLarge { example })
+        count
+            .and_then(|count| count.checked_mul(*factor))
+            .ok_or(QuantityError::TooLarge { example })
     }
 
     /// Shows a count in the largest unit that loses nothing.
     fn show(&self, count: u64) -> String {
-        let exact = |(_, factor): &&(&str, u64)| count != 0 && count % factor == 0;
+        let exact = |(_, factor): &&(&str, u64)| count != 0 && count.is_multiple_of(*factor);
         match self.units.iter().find(exact).or(self.units.last()) {
             Some((unit, factor)) => format!("{} {unit}", count / factor),
             None => count.to_string(),
@@ -326,7 +328,8 @@ impl FromStr for PeerAddress {
     fn from_str(text: &str) -> Result<Self, NotAPeer> {
         let (host, port) = text.rsplit_once(':').ok_or(NotAPeer)?;
         let port: u16 = port.parse().map_err(|_| NotAPeer)?;
-        let letters = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+        let letters =
+            host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
         // A name, or an IPv6 address in its brackets, of at most the 253 letters that DNS allows.
         let name = letters && (1..=253).contains(&host.len());
         if port != 0 && (name || text.parse::<SocketAddr>().is_ok()) {
@@ -334,6 +337,19 @@ impl FromStr for PeerAddress {
         } else {
             Err(NotAPeer)
         }
+    }
+}
+
+/// What kind of value it is, for a message.
+pub(super) const fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a point",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
     }
 }
 

@@ -10,8 +10,9 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+use super::KeystoreError;
 use super::format::LARGEST_FILE;
-use super::{KeystoreError, hex};
+use crate::hex;
 
 /// Read and written by the owner, by nobody else.
 const PRIVATE: u32 = 0o600;

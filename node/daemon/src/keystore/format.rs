@@ -6,7 +6,8 @@ use goodwatt_chain::hash::{Digest32, Domain};
 use serde::Deserialize;
 
 use super::seal::{self, Kdf, KdfCost, SEALED};
-use super::{FormatError, KeystoreError, Passphrase, Protection, Secret, hex};
+use super::{FormatError, KeystoreError, Passphrase, Protection, Secret};
+use crate::hex;
 
 /// The only version there is.
 const VERSION: u32 = 1;
@@ -86,7 +87,7 @@ impl KeyFile {
         secret: &Secret,
         public: &str,
         protection: &Protection,
-        fresh: Fresh,
+        fresh: &Fresh,
     ) -> Result<Self, KeystoreError> {
         check_public(public)?;
         let (kdf, passphrase) = match protection {
@@ -239,7 +240,11 @@ fn from_toml<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, FormatError> {
 /// Reads the digits of a field.
 fn bytes<const N: usize>(field: &str, digits: &str) -> Result<[u8; N], FormatError> {
     let reason = || format!("`{field}` has to be {} lower-case hexadecimal digits", 2 * N);
-    hex::decode(digits).ok_or_else(|| FormatError::Malformed { reason: reason() })
+    let bytes: Option<[u8; N]> = hex::decode(digits).and_then(|bytes| bytes.try_into().ok());
+    // One spelling, so that one key has one text.
+    bytes
+        .filter(|bytes| hex::encode(bytes) == digits)
+        .ok_or_else(|| FormatError::Malformed { reason: reason() })
 }
 
 /// Refuses a public key that could not stand between quotes.

@@ -33,10 +33,10 @@ fn read_line(mut terminal: &File) -> Result<Line, PassphraseError> {
     let mut line = Line::default();
     let mut key = Zeroizing::new([0; 1]);
     loop {
-        let count = terminal.read(key.as_mut_slice()).map_err(PassphraseError::Terminal)?;
-        if count == 0 {
-            return Err(PassphraseError::Cancelled);
-        }
+        terminal.read_exact(key.as_mut_slice()).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => PassphraseError::Cancelled,
+            _ => PassphraseError::Terminal(error),
+        })?;
         match line.press(key[0]) {
             Typing::GoesOn => {}
             Typing::Ended => return Ok(line),
@@ -99,6 +99,8 @@ impl Line {
             CTRL_D if self.0.is_empty() => return Typing::GivenUp,
             CTRL_D => return Typing::Ended,
             CTRL_U => self.0.clear(),
+            // Nothing may stop the process here either.
+            CTRL_Z => {}
             BACKSPACE | DELETE => self.erase(),
             // One byte over the limit is kept, so that too long is noticed.
             _ if self.0.len() <= LONGEST => self.0.push(key),
@@ -122,6 +124,7 @@ const CTRL_C: u8 = 0x03;
 const CTRL_D: u8 = 0x04;
 const BACKSPACE: u8 = 0x08;
 const CTRL_U: u8 = 0x15;
+const CTRL_Z: u8 = 0x1a;
 const CTRL_BACKSLASH: u8 = 0x1c;
 const DELETE: u8 = 0x7f;
 
@@ -148,6 +151,7 @@ mod tests {
         check(b"abc\r", Typing::Ended, b"abc");
         check(b"ab\x7f\x08\x08c", Typing::GoesOn, b"c");
         check("a\u{e9}\u{20ac}\x7f".as_bytes(), Typing::GoesOn, "a\u{e9}".as_bytes());
+        check(b"a\x1ab", Typing::GoesOn, b"ab");
         check(b"wrong\x15right", Typing::GoesOn, b"right");
         check(b"abc\x03", Typing::GivenUp, b"abc");
         check(b"\x04", Typing::GivenUp, b"");
@@ -176,13 +180,15 @@ mod tests {
             let mut rest = [0; 64];
             let count = person.read(&mut rest).expect("the line feed");
             shown.extend_from_slice(&rest[..count]);
-            shown
+            (person, shown)
         });
         let before = tcgetattr(&program).expect("a terminal").local_modes;
         let result = ask_at(&program, question);
+        // The person's end stays open until here: without it there is no terminal to look at.
+        let (_person, shown) = typist.join().expect("the typist does not panic");
         let after = tcgetattr(&program).expect("a terminal").local_modes;
         assert_eq!(before, after, "the terminal is as it was");
-        (result, typist.join().expect("the typist does not panic"))
+        (result, shown)
     }
 
     #[test]

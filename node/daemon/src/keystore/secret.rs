@@ -74,8 +74,8 @@ impl RootSecret {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hex;
     use super::*;
+    use crate::hex;
 
     #[test]
     fn account_seeds_follow_the_documented_path() {

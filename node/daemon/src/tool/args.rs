@@ -69,7 +69,9 @@ pub enum Command {
     /// How the daemon is: in step, signing, watts, anything wrong
     Status,
     /// Replay a ledger from genesis and name the first bad byte
-    #[command(after_help = "Example: goodwatt verify my-node/data\n\nThe daemon must not run on it.")]
+    #[command(
+        after_help = "Example: goodwatt verify my-node/data\n\nThe daemon must not run on it."
+    )]
     Verify {
         /// Data folder of a validator, or the folder that holds its goodwatt.toml
         data: PathBuf,

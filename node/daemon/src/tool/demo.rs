@@ -10,7 +10,7 @@ use goodwatt_chain::transaction::{
     Action, BallotKind, Category, IdentityProof, RequestAssociation, Transaction, VoteAssociation,
     association_id, identity_statement,
 };
-use goodwatt_chain::units::{Grains, UnixMillis};
+use goodwatt_chain::units::{Epoch, Grains, UnixMillis};
 use goodwatt_units::Millis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -83,17 +83,10 @@ impl Stage {
         let owner = key("owner");
         let data = folder.join("data");
         let mut signers = Signers::open(&data.join("signers")).map_err(ToolError::failed)?;
-        let signer = signers.create().map_err(ToolError::failed)?;
+        let signer = signers.create(Epoch::ZERO).map_err(ToolError::failed)?;
         let funded = [(key("association").public(), Grains::from_good(100))];
-        let genesis = development::genesis(
-            "demo",
-            now(),
-            EPOCH_LENGTH,
-            owner.public(),
-            signer,
-            &funded,
-        );
-        validator::Home::create(&data, &genesis).map_err(ToolError::failed)?;
+        let genesis =
+            development::genesis("demo", now(), EPOCH_LENGTH, owner.public(), signer, &funded);
         let running = validator::start(Settings {
             data,
             genesis: genesis.clone(),

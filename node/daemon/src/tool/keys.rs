@@ -4,7 +4,9 @@ use std::io::{IsTerminal, Read};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Listens for the wish to stop. The terminal is as it was when this is dropped.
@@ -25,15 +27,15 @@ impl Keyboard {
                 tracing::warn!("signals are not caught: {error}");
                 return;
             }
-            // Whoever listened may be gone already.
-            drop(signals.send(()));
+            // Whoever listened may be gone already, and then wants nothing more.
+            signals.send(()).unwrap_or_default();
         });
         let before = raw_terminal();
         if before.is_some() {
             std::thread::spawn(move || {
                 let quits = |byte: &Result<u8, std::io::Error>| matches!(byte, Ok(b'q' | b'Q'));
                 if std::io::stdin().lock().bytes().any(|byte| quits(&byte)) {
-                    drop(sender.send(()));
+                    sender.send(()).unwrap_or_default();
                 }
             });
         }

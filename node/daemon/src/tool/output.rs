@@ -7,9 +7,9 @@ use serde::Serialize;
 
 /// Where a command's result goes.
 #[derive(Clone, Copy, Debug)]
-pub struct Output {
+pub(super) struct Output {
     /// Whether programs read it.
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 impl Output {
@@ -17,7 +17,7 @@ impl Output {
     ///
     /// # Errors
     /// When standard output cannot be written; a reader that went away is no error.
-    pub fn print<T: Serialize>(
+    pub(super) fn print<T: Serialize>(
         self,
         value: &T,
         text: impl FnOnce(&mut String) -> fmt::Result,
@@ -35,7 +35,7 @@ impl Output {
 ///
 /// # Errors
 /// As [`Output::print`].
-pub fn line(text: &str) -> io::Result<()> {
+pub(super) fn line(text: &str) -> io::Result<()> {
     write(format!("{text}\n").as_bytes())
 }
 
@@ -48,7 +48,7 @@ fn write(bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Says something to the person at the terminal, beside the result.
-pub fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     // Nothing sensible is left to do when standard error is gone.
     drop(writeln!(io::stderr(), "{text}"));
 }

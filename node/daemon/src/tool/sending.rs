@@ -99,7 +99,8 @@ pub(super) fn request(context: &Context, args: &RequestArgs) -> Result<(), ToolE
         return Ok(line(&statement.to_string())?);
     }
     request.identity = identity(context, &args.identity, &statement)?;
-    let id = association_id(&wallet.chain.id, &wallet.address(), wallet.next_nonce()?);
+    let nonce = wallet.next_nonce()?;
+    let id = association_id(&wallet.chain.id, &wallet.address(), nonce);
     if !context.output.json {
         super::output::note(&format!("association {id}"));
     }
@@ -135,9 +136,8 @@ fn unsigned_identity() -> IdentityProof {
 }
 
 fn bounded<const N: usize>(text: &str, what: &str) -> Result<heapless::String<N>, ToolError> {
-    text.try_into().map_err(|_| {
-        ToolError::Usage(format!("the {what} has {} bytes; {N} fit", text.len()))
-    })
+    text.try_into()
+        .map_err(|_| ToolError::Usage(format!("the {what} has {} bytes; {N} fit", text.len())))
 }
 
 fn evidence(hashes: &[Digest32]) -> Result<heapless::Vec<Digest32, 4>, ToolError> {
@@ -151,10 +151,7 @@ fn identity(
 ) -> Result<IdentityProof, ToolError> {
     if let Some(path) = &args.published_key {
         let key = context.signing_key(path)?;
-        return Ok(IdentityProof::Published {
-            key: key.public(),
-            signature: key.sign(statement),
-        });
+        return Ok(IdentityProof::Published { key: key.public(), signature: key.sign(statement) });
     }
     let (Some(certificate), Some(signature)) = (&args.certificate, &args.certificate_signature)
     else {

@@ -15,7 +15,11 @@ use crate::protocol::{
 /// `goodwatt status`: in step, signing, how much power, anything wrong.
 pub(super) fn status(context: &Context) -> Result<(), ToolError> {
     let status: Status = context.connect()?.call(Call::Status)?;
-    Ok(context.output.print(&status, |page| status_text(page, &status))?)
+    print_status(context, &status)
+}
+
+pub(super) fn print_status(context: &Context, status: &Status) -> Result<(), ToolError> {
+    Ok(context.output.print(status, |page| status_text(page, status))?)
 }
 
 fn status_text(page: &mut String, status: &Status) -> fmt::Result {
@@ -233,11 +237,18 @@ pub(super) fn donations(context: &Context) -> Result<(), ToolError> {
         writeln!(page, "waiting   {} in the pool, {} for its epoch", waiting.0, waiting.1)?;
         for to in &donations.associations {
             let amounts = (grains(to.donated_grains), grains(to.released_grains));
-            writeln!(page, "  {} ({}): {}, paid out {}", to.name, to.category, amounts.0, amounts.1)?;
+            writeln!(
+                page,
+                "  {} ({}): {}, paid out {}",
+                to.name, to.category, amounts.0, amounts.1
+            )?;
         }
         let halt = grains(donations.cost_to_halt_grains);
         let rewrite = grains(donations.cost_to_rewrite_grains);
-        writeln!(page, "to halt this chain would cost about {halt} an epoch, to rewrite {rewrite};")?;
+        writeln!(
+            page,
+            "to halt this chain would cost about {halt} an epoch, to rewrite {rewrite};"
+        )?;
         let saves = donations.one_insider_saves_percent;
         writeln!(page, "the owner of one admitted association would get {saves:.1} % of it back")
     };

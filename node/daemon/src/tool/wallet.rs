@@ -15,13 +15,11 @@ use crate::protocol::{AccountInfo, Call, ChainInfo, Submitted};
 
 /// A chain as the daemon knows it, with its genesis checked here.
 #[derive(Debug)]
-pub struct Chain {
+pub(super) struct Chain {
     /// Its id, computed here.
-    pub id: ChainId,
+    pub(super) id: ChainId,
     /// Everything agreed before the first block.
-    pub genesis: Genesis,
-    /// What the daemon says of it.
-    pub info: ChainInfo,
+    pub(super) genesis: Genesis,
 }
 
 impl Chain {
@@ -29,7 +27,7 @@ impl Chain {
     ///
     /// # Errors
     /// When the daemon does not answer, or names an id that is not its genesis'.
-    pub fn ask(client: &mut Client) -> Result<Self, ToolError> {
+    pub(super) fn ask(client: &mut Client) -> Result<Self, ToolError> {
         let info: ChainInfo = client.call(Call::Chain)?;
         let genesis = Genesis::from_toml(&info.genesis, "genesis").map_err(ToolError::failed)?;
         let id = genesis.chain_id();
@@ -37,17 +35,17 @@ impl Chain {
             let message = "the daemon's chain id is not that of its genesis: do not trust it";
             return Err(ToolError::failed(message));
         }
-        Ok(Self { id, genesis, info })
+        Ok(Self { id, genesis })
     }
 }
 
 /// The owner's key and the daemon it talks to.
 #[derive(Debug)]
-pub struct Wallet {
+pub(super) struct Wallet {
     /// The connection.
-    pub client: Client,
+    pub(super) client: Client,
     /// The chain.
-    pub chain: Chain,
+    pub(super) chain: Chain,
     key: SigningKey,
 }
 
@@ -56,7 +54,7 @@ impl Wallet {
     ///
     /// # Errors
     /// When the key cannot be opened or the daemon does not answer.
-    pub fn open(context: &Context) -> Result<Self, ToolError> {
+    pub(super) fn open(context: &Context) -> Result<Self, ToolError> {
         let mut client = context.connect()?;
         let chain = Chain::ask(&mut client)?;
         Ok(Self { client, chain, key: context.owner_key()? })
@@ -64,13 +62,13 @@ impl Wallet {
 
     /// The owner's account.
     #[must_use]
-    pub fn address(&self) -> PublicKey {
+    pub(super) fn address(&self) -> PublicKey {
         self.key.public()
     }
 
     /// The least fee, or what the command line says.
     #[must_use]
-    pub fn fee(&self, sending: &Sending) -> Grains {
+    pub(super) fn fee(&self, sending: &Sending) -> Grains {
         sending.fee.unwrap_or(self.chain.genesis.parameters.fee_min)
     }
 
@@ -78,7 +76,7 @@ impl Wallet {
     ///
     /// # Errors
     /// When the daemon does not answer.
-    pub fn next_nonce(&mut self) -> Result<u64, ToolError> {
+    pub(super) fn next_nonce(&mut self) -> Result<u64, ToolError> {
         let address = self.address().to_string();
         let account: AccountInfo = self.client.call(Call::Account { address })?;
         Ok(account.next_nonce)
@@ -88,7 +86,11 @@ impl Wallet {
     ///
     /// # Errors
     /// When the rules refuse it or the daemon does not answer.
-    pub fn send(&mut self, action: Action, sending: &Sending) -> Result<Submitted, ToolError> {
+    pub(super) fn send(
+        &mut self,
+        action: Action,
+        sending: &Sending,
+    ) -> Result<Submitted, ToolError> {
         let nonce = self.next_nonce()?;
         let fee = self.fee(sending);
         let transaction = Transaction::sign(&self.chain.id, &self.key, nonce, fee, action);
@@ -101,9 +103,9 @@ impl Wallet {
 ///
 /// # Errors
 /// When the memo is too long.
-pub fn transfer(to: PublicKey, amount: Grains, memo: &str) -> Result<Action, ToolError> {
-    let memo = memo.try_into().map_err(|_| {
-        ToolError::Usage(format!("the memo has {} bytes; 80 fit", memo.len()))
-    })?;
+pub(super) fn transfer(to: PublicKey, amount: Grains, memo: &str) -> Result<Action, ToolError> {
+    let memo = memo
+        .try_into()
+        .map_err(|_| ToolError::Usage(format!("the memo has {} bytes; 80 fit", memo.len())))?;
     Ok(Action::Transfer(Transfer { to, amount, memo }))
 }

@@ -1,21 +1,24 @@
 //! Driving the agreement core: what it asks for is done here, in its order.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use goodwatt_chain::block::{Block, Certificate};
 use goodwatt_chain::codec;
 use goodwatt_chain::hash::BlockId;
-use goodwatt_chain::ledger::{Applied, BlockError, Draft};
+use goodwatt_chain::ledger::{Applied, BlockError, Draft, Signatures};
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::{Height, Round};
 use goodwatt_consensus::clock::{block_time, may_sign};
 use goodwatt_consensus::{
-    Action, Core, Event, HeightStart, SignedStatement, Statement, Step, Timeout, WalEntry,
+    Action, Core, Event, HeightStart, Recovered, SignedStatement, Statement, Step, Timeout,
+    WalEntry,
 };
 use serde::{Deserialize, Serialize};
 
 use super::clock::{Clock, build_time};
 use super::engine::{Engine, Stuck};
+use super::guard::GuardFault;
 use super::home::LoggedBlock;
 
 /// How long a step of round 0 waits for the others; each round adds as much again.
@@ -42,15 +45,19 @@ impl Engine {
     /// Begins agreement on the next block.
     pub(super) fn start_height(&mut self) -> Result<(), Stuck> {
         may_sign(Clock::now(), build_time(), self.ledger.tip().time)?;
-        let in_charge = self.ledger.in_charge();
+        if let Some(fault) = self.home.guard.fault() {
+            return Err(GuardFault::Unusable(fault).into());
+        }
         let signer = self.own_seat().map(|(_, key)| key);
         let height = self.ledger.tip().height.next();
+        let recovered = self.recover(height, signer)?;
+        let in_charge = self.ledger.in_charge();
         let start = HeightStart {
             height,
-            validators: in_charge.validators.clone(),
+            validators: Arc::clone(&in_charge.validators),
             seed: in_charge.seed,
             signer,
-            recovered: self.recover(height, signer)?,
+            recovered,
         };
         self.running = Some(height);
         self.drive(Event::StartHeight(start))
@@ -124,7 +131,7 @@ impl Engine {
             }
             // Everything that waited is refused by now: the next look at the mempool clears it.
             Err(BlockError::NothingToSeal | BlockError::SealingRule(_) | BlockError::TooEarly) => {
-                self.running = None;
+                self.forget_height();
                 self.tidy_mempool(&[])?;
                 Ok(None)
             }
@@ -143,7 +150,7 @@ impl Engine {
         }
         let Some((signer, _)) = self.own_seat() else { return Ok(Event::Signed(Vec::new())) };
         let key = signer.key().clone();
-        let allowed = self.home.guard(&statements)?;
+        let allowed = self.home.guard.allow(&statements)?;
         if allowed.len() < statements.len() {
             self.guard_refusals += (statements.len() - allowed.len()) as u64;
         }
@@ -162,6 +169,34 @@ impl Engine {
         Ok(self.home.wal.sync()?)
     }
 
+    /// What a crash left of this height: the body goes to the candidate, the rest to the core.
+    fn recover(&mut self, height: Height, signer: Option<PublicKey>) -> Result<Recovered, Stuck> {
+        let key = signer.and_then(|signer| self.signers.find(&signer));
+        let signed = key.and_then(|signer| self.home.guard.last(signer.key()));
+        let mut recovered = Recovered { signed, entries: Vec::new() };
+        if self.home.wal.height() != height {
+            self.home.wal.reset(height)?;
+            return Ok(recovered);
+        }
+        for entry in self.home.wal.entries()? {
+            match codec::decode(&entry) {
+                Ok(LogEntry::Core(entry)) => recovered.entries.push(entry),
+                Ok(LogEntry::Body(block)) => self.recover_body(block),
+                Err(error) => tracing::warn!("an entry of the write-ahead log: {error}"),
+            }
+        }
+        Ok(recovered)
+    }
+
+    fn recover_body(&mut self, block: Block) {
+        match self.ledger.check(&block, Signatures::Verify) {
+            Ok(applied) => {
+                self.candidate = Some(Candidate { id: block.header.id(), block, applied });
+            }
+            Err(error) => tracing::warn!("the block in the write-ahead log: {error}"),
+        }
+    }
+
     pub(super) fn log_entry(&mut self, entry: &LogEntry) -> Result<(), Stuck> {
         Ok(self.home.wal.append(&codec::encode(entry))?)
     }
@@ -170,7 +205,8 @@ impl Engine {
     fn seal(&mut self, certificate: Certificate) -> Result<(), Stuck> {
         let held = self.candidate.take().filter(|held| held.id == certificate.block);
         let candidate = held.ok_or(Stuck::BodyMissing(certificate.block))?;
-        self.decided = Some((LoggedBlock { certificate, block: candidate.block }, candidate.applied));
+        self.decided =
+            Some((LoggedBlock { certificate, block: candidate.block }, candidate.applied));
         self.append_decided()
     }
 

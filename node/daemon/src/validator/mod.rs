@@ -7,7 +7,9 @@ mod agreement;
 mod answer;
 mod clock;
 mod engine;
+mod guard;
 mod home;
+mod lookups;
 mod queries;
 mod watts;
 
@@ -24,7 +26,7 @@ use tokio::sync::oneshot;
 use crate::protocol::{Call, Fault, FaultKind};
 
 pub use home::HomeError;
-pub(crate) use home::{Home, LoggedBlock};
+pub(crate) use home::LoggedBlock;
 
 /// The most calls that wait for the validator; who comes later is told to come back.
 const CALLS_MAX: usize = 1_024;

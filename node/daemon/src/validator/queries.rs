@@ -6,7 +6,7 @@ use goodwatt_chain::ledger::{LeafStore, Ledger};
 use goodwatt_chain::mempool::Mempool;
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::state::{
-    Account, Ballot, Bids, Dossier, Key, Registry, Seat, Standing, StateError, Terms, Totals,
+    Account, Ballot, Bids, Dossier, Key, Registry, Seat, Standing, StateError, Totals,
 };
 use goodwatt_chain::transaction::{Action, BallotKind, Transaction};
 use goodwatt_chain::units::{Grains, Height};
@@ -71,7 +71,7 @@ pub(super) fn slots<L: LeafStore>(
     ledger: &Ledger<L>,
     is_ours: impl Fn(&PublicKey) -> bool,
 ) -> Result<Slots, Fault> {
-    let terms: Terms = ledger.view().read_or_default(Key::Terms)?;
+    let terms = ledger.view().terms()?;
     let bids: Bids = ledger.view().read_or_default(Key::Bids)?;
     let info = |validator: &Validator, signed, proposed| SlotInfo {
         owner: validator.owner.to_string(),
@@ -165,7 +165,8 @@ pub(super) fn donations<L: LeafStore>(ledger: &Ledger<L>) -> Result<Donations, F
     let weight = ledger.in_charge().validators.total_weight();
     let cost = |thirds: u128| {
         let price = u128::from(weight) * thirds / 3;
-        let kept = if registry.admitted.is_empty() { price } else { price * (admitted - 1) / admitted };
+        let kept =
+            if registry.admitted.is_empty() { price } else { price * (admitted - 1) / admitted };
         u64::try_from(kept).unwrap_or(u64::MAX)
     };
     Ok(Donations {

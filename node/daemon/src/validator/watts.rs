@@ -13,7 +13,7 @@ use crate::protocol::{PowerInfo, SkippedSource, Usage};
 pub(super) struct Watts {
     meter: PowerMeter,
     process: ProcessWatch,
-    usage: ProcessUsage,
+    usage: Option<ProcessUsage>,
 }
 
 impl Watts {
@@ -22,7 +22,7 @@ impl Watts {
         let meter = PowerMeter::new(config);
         tracing::info!("power: {}", meter.discovery());
         let process = ProcessWatch::new(&Roots::default());
-        let mut watts = Self { meter, process, usage: ProcessUsage::default() };
+        let mut watts = Self { meter, process, usage: None };
         watts.meter.sample(Millis::ZERO);
         watts
     }
@@ -30,15 +30,15 @@ impl Watts {
     /// What the process uses.
     pub(super) fn usage(&mut self) -> Usage {
         match self.process.read() {
-            Ok(usage) => self.usage = usage,
+            Ok(usage) => self.usage = Some(usage),
             Err(fault) => tracing::warn!("own usage: {fault}; the figures are the last ones"),
         }
-        Usage {
-            resident_bytes: self.usage.resident_bytes,
-            wakeups: self.usage.wakeups,
-            written_bytes: self.usage.written_bytes.unwrap_or(0),
-            cpu_ms: self.usage.cpu.get() / 1_000,
-        }
+        self.usage.map_or_else(Usage::default, |usage| Usage {
+            resident_bytes: usage.resident_bytes,
+            wakeups: usage.wakeups,
+            written_bytes: usage.written_bytes.unwrap_or(0),
+            cpu_ms: usage.cpu.get() / 1_000,
+        })
     }
 
     /// What the board draws, and what that makes for each of so many blocks and transactions.

@@ -55,7 +55,8 @@ impl Disk for RealDisk {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             // A name that is no text was not made by this crate.
-            if let (true, Ok(name)) = (entry.file_type()?.is_file(), entry.file_name().into_string())
+            if let (true, Ok(name)) =
+                (entry.file_type()?.is_file(), entry.file_name().into_string())
             {
                 names.push(name);
             }

@@ -96,10 +96,8 @@ fn a_missing_guard_and_one_of_another_chain_are_refused() {
 fn an_export_is_read_back_and_never_lowers() {
     let (one, two) = (FaultyDisk::new(1), FaultyDisk::new(2));
     let mut guard = SigningGuard::create(&one.folder(), CHAIN).expect("a new guard");
-    let requests = [
-        request(7, 2, GuardStep::Proposal, block(3)),
-        request(7, 2, GuardStep::Prevote, None),
-    ];
+    let requests =
+        [request(7, 2, GuardStep::Proposal, block(3)), request(7, 2, GuardStep::Prevote, None)];
     guard.record_all(&requests).expect("on the card");
     let text = guard.export();
     assert!(SigningGuard::import(&two.folder(), CHAIN, &text).expect("imported"));

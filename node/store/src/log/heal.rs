@@ -63,9 +63,7 @@ impl BlockLog {
 fn segment_with(folder: &Folder, height: Height) -> Result<Height, LogError> {
     let firsts = segment_firsts(folder)?;
     let found = firsts.into_iter().rfind(|first| *first <= height);
-    found.ok_or_else(|| {
-        Damage { height, file: segment::name(height), offset: 0 }.into()
-    })
+    found.ok_or_else(|| Damage { height, file: segment::name(height), offset: 0 }.into())
 }
 
 /// Copies a segment, taking `new` as the record of `height`.

@@ -17,10 +17,7 @@ pub struct OpenReport {
 }
 
 impl BlockLog {
-    pub(super) fn open_sized(
-        folder: Folder,
-        sizes: Sizes,
-    ) -> Result<(Self, OpenReport), LogError> {
+    pub(super) fn open_sized(folder: Folder, sizes: Sizes) -> Result<(Self, OpenReport), LogError> {
         let mut firsts = segment_firsts(&folder)?;
         let last = firsts.pop();
         let mut segments = Vec::with_capacity(firsts.len() + 1);

@@ -1,0 +1,136 @@
+//! `goodwattd`: the validator as a service.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Config, Loaded};
+use crate::control::ControlSocket;
+use crate::http;
+use crate::logging::{self, LogHandle};
+use crate::notify::Notifier;
+use crate::protocol::Call;
+use crate::tool::{note, read_genesis};
+use crate::validator::{self, Running, Settings};
+
+/// Goodwatt's daemon: a validator for boards that sip power.
+#[derive(Debug, Parser)]
+#[command(name = "goodwattd", version = crate::version::LONG, about)]
+pub struct Daemon {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/goodwatt/goodwatt.toml")]
+    config: PathBuf,
+}
+
+/// Runs until a signal ends it; gives the exit code.
+#[must_use]
+pub fn run(daemon: &Daemon) -> ExitCode {
+    let outcome = serve(daemon);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The log may not run yet; this goes where it goes: standard error.
+            let lines = error.to_string();
+            lines.lines().for_each(|line| note(&format!("goodwattd: {line}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn serve(daemon: &Daemon) -> Result<(), Failure> {
+    let Loaded { config, .. } = Config::load(&daemon.config)?;
+    let log = logging::start(config.node.log_level)?;
+    let genesis = read_genesis(&config.chain.genesis)?;
+    tracing::info!("goodwattd {}, chain {}", crate::version::SHORT, genesis.name);
+    tracing::info!("eco statement: {} ({})", genesis.eco.sentence, genesis.eco.measure);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _entered = runtime.enter();
+    let socket = ControlSocket::open(&config.api.socket, config.api.socket_mode.bits())?;
+    let running = validator::start(Settings {
+        data: config.node.data_dir.clone(),
+        genesis,
+        sign: config.validator.enabled,
+        mempool: config.mempool,
+        power: config.power.clone(),
+    })?;
+    let served = runtime.block_on(attend(daemon, &config, &log, &socket, &running));
+    Notifier::from_environment().stopping();
+    running.stop();
+    served
+}
+
+/// Serves sockets and signals until one of them ends it.
+async fn attend(
+    daemon: &Daemon,
+    config: &Config,
+    log: &LogHandle,
+    socket: &ControlSocket,
+    running: &Running,
+) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut reload = signal(SignalKind::hangup())?;
+    let listener = match config.api.http {
+        Some(address) => Some(http::bind(address).await?),
+        None => None,
+    };
+    let control = socket.serve(running.handle.clone());
+    let pages = async {
+        match listener {
+            Some(listener) => http::serve(listener, running.handle.clone()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(control, pages);
+    let notifier = Notifier::from_environment();
+    notifier.ready(&format!("serving {}", config.api.socket.display()));
+    let mut next_ping = notifier.ping_period().map(|period| Instant::now() + period);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = reload.recv() => reload_config(daemon, log, notifier),
+            () = &mut control => {}
+            served = &mut pages => return Ok(served?),
+            () = sleep_until(next_ping) => {
+                // A validator that hangs must not be reported as well.
+                if ask(running).await {
+                    notifier.ping();
+                }
+                next_ping = notifier.ping_period().map(|period| Instant::now() + period);
+            }
+        }
+    }
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the validator answers.
+async fn ask(running: &Running) -> bool {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let answer = tokio::time::timeout(PATIENCE, running.handle.call(Call::Chain)).await;
+    matches!(answer, Ok(Ok(_)))
+}
+
+/// Reads the configuration anew: the log level changes at once, the rest at the next start.
+fn reload_config(daemon: &Daemon, log: &LogHandle, notifier: Notifier) {
+    notifier.reloading();
+    match Config::load(&daemon.config) {
+        Ok(Loaded { config, .. }) => {
+            log.set_level(config.node.log_level);
+            tracing::info!("log level is {}; other changes need a restart", config.node.log_level);
+        }
+        Err(error) => tracing::error!("the former configuration stays: {error}"),
+    }
+    notifier.ready("reloaded");
+}

@@ -1,0 +1,128 @@
+//! `goodwatt`, the one tool for people.
+
+pub mod args;
+mod bench;
+mod check;
+mod context;
+mod demo;
+pub mod error;
+mod files;
+mod guard;
+mod init;
+mod key;
+mod keys;
+mod output;
+mod pages;
+mod sending;
+mod show;
+mod ten_wallets;
+mod verify;
+mod wallet;
+
+use std::process::ExitCode;
+
+use args::{
+    AssociationCommand, Command, ConfigCommand, GenesisCommand, GuardCommand, KeyCommand, OnOff,
+    SlotCommand, Tool,
+};
+use context::Context;
+use error::ToolError;
+
+use crate::protocol::{Call, Status};
+
+pub(crate) use context::read_genesis;
+pub(crate) use output::note;
+pub use pages::write_man_pages;
+
+/// Does what the command line says; gives the exit code.
+#[must_use]
+pub fn run(tool: Tool) -> ExitCode {
+    let context = Context::new(tool.common);
+    match dispatch(&context, tool.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note(&format!("goodwatt: {error}"));
+            error.code()
+        }
+    }
+}
+
+fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
+    match command {
+        Command::Demo(demo) => demo::run(context, &demo),
+        Command::Init(init) => init::run(context, &init),
+        Command::Status => show::status(context),
+        Command::Verify { data } => verify::run(context, &data),
+        Command::Config(command) => config(context, command),
+        Command::Key(command) => key(context, command),
+        Command::Send { to, amount, memo, sending } => {
+            sending::send(context, to, amount, &memo, &sending)
+        }
+        Command::Balance { address } => show::balance(context, address),
+        Command::History { address, limit } => show::history(context, address, limit),
+        Command::Tx { id } => show::transaction(context, id),
+        Command::Slot(command) => slot(context, command),
+        Command::Association(command) => association(context, command),
+        Command::Donations => show::donations(context),
+        Command::Guard(GuardCommand::Export) => guard::export(context),
+        Command::Guard(GuardCommand::Import { file }) => guard::import(context, &file),
+        Command::Signing { state } => signing(context, state),
+        Command::Power => show::power(context),
+        Command::Bench { names, work } => bench::run(context, &names, work.as_deref()),
+        Command::Genesis(command) => genesis(context, command),
+        Command::Man { folder } => write_man_pages(&folder),
+        Command::Completions { shell } => pages::completions(shell),
+    }
+}
+
+fn config(context: &Context, command: ConfigCommand) -> Result<(), ToolError> {
+    match command {
+        ConfigCommand::Check { file } => files::check_config(context, file),
+        ConfigCommand::Show { file } => files::show_config(context, file),
+    }
+}
+
+fn genesis(context: &Context, command: GenesisCommand) -> Result<(), ToolError> {
+    match command {
+        GenesisCommand::New { file, name } => init::new_genesis(context, &file, &name),
+        GenesisCommand::Check { file } => files::check_genesis(context, &file),
+    }
+}
+
+fn key(context: &Context, command: KeyCommand) -> Result<(), ToolError> {
+    match command {
+        KeyCommand::New { file, unprotected } => key::new(context, file, unprotected),
+        KeyCommand::Show { file, words } => key::show(context, file, words),
+        KeyCommand::Restore { file, unprotected } => key::restore(context, file, unprotected),
+    }
+}
+
+fn slot(context: &Context, command: SlotCommand) -> Result<(), ToolError> {
+    match command {
+        SlotCommand::Buy { amount, prefer, sending } => {
+            sending::buy_slot(context, amount, prefer, &sending)
+        }
+        SlotCommand::List => show::slots(context),
+    }
+}
+
+fn association(context: &Context, command: AssociationCommand) -> Result<(), ToolError> {
+    match command {
+        AssociationCommand::Request(args) => sending::request(context, &args),
+        AssociationCommand::Check(args) => check::run(context, &args),
+        AssociationCommand::List => show::associations(context),
+        AssociationCommand::Vote { id, voice, removal, sending } => {
+            sending::vote(context, id, voice, removal, &sending)
+        }
+        AssociationCommand::Renew { id, evidence, identity, sending } => {
+            sending::renew(context, id, &evidence, &identity, &sending)
+        }
+        AssociationCommand::Withdraw { id, sending } => sending::withdraw(context, id, &sending),
+    }
+}
+
+fn signing(context: &Context, state: OnOff) -> Result<(), ToolError> {
+    let call = Call::Signing { on: state == OnOff::On };
+    let status: Status = context.connect()?.call(call)?;
+    show::print_status(context, &status)
+}

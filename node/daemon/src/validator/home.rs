@@ -1,0 +1,296 @@
+//! The data folder: ledger, guard, write-ahead log, and how they are found again after a crash.
+//!
+//! | in the folder | what | lost or damaged |
+//! |---|---|---|
+//! | `chain` | id of the chain | made anew from the log's first block |
+//! | `log/` | the blocks: the truth | named with height and byte |
+//! | `index/` | the state | rebuilt from the log |
+//! | `guard` | what was signed last | signing refused until imported |
+//! | `wal` | the height at work | read as far as it is whole |
+//! | `mempool` | what waited at the last stop | begun empty |
+//! | `signers/` | slot keys | the slot stays empty |
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use goodwatt_chain::block::{Block, Certificate};
+use goodwatt_chain::codec;
+use goodwatt_chain::genesis::Genesis;
+use goodwatt_chain::hash::ChainId;
+use goodwatt_chain::ledger::{Applied, BlockError, Ledger, LedgerError, Signatures, Tip};
+use goodwatt_chain::signature::Batch;
+use goodwatt_chain::state::StateError;
+use goodwatt_chain::units::Height;
+use goodwatt_store::{
+    AtomicFile, AtomicFileError, BlockLog, ConsensusWal, DataDirLock, DiskError, Folder, Index,
+    IndexError, LockError, LogError,
+};
+use serde::{Deserialize, Serialize};
+
+use super::guard::Guard;
+use super::lookups;
+use crate::signers::SignersError;
+
+/// How many signatures are verified together when blocks are replayed.
+const REPLAY_BATCH: usize = 512;
+/// How many changes are kept in memory before they are put on the card.
+pub(super) const DIRTY_MAX: usize = 400;
+
+/// Why a data folder cannot be used. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HomeError {
+    /// Another daemon uses it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The disk refuses.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A small file cannot be used.
+    #[error(transparent)]
+    File(#[from] AtomicFileError),
+    /// The block log refuses.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The index refuses.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The signer keys cannot be used.
+    #[error(transparent)]
+    Signers(#[from] SignersError),
+    /// Genesis or the state is not fit.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The folder belongs to another chain.
+    #[error(
+        "{data} holds chain {found}, the genesis file is of chain {expected}: use another data_dir or the right genesis file"
+    )]
+    WrongChain {
+        /// The folder.
+        data: PathBuf,
+        /// Chain of the folder.
+        found: String,
+        /// Chain of the genesis file.
+        expected: ChainId,
+    },
+    /// A block in the log does not follow from those before it.
+    #[error(
+        "the block at {height} in the log is not valid: {error}; fetch it from a peer, or restore the log from a copy"
+    )]
+    BadBlock {
+        /// Its height.
+        height: Height,
+        /// What is wrong.
+        error: BlockError,
+    },
+    /// What stands in the log is no block.
+    #[error(
+        "the record at {0} in the log is no block; fetch it from a peer, or restore the log from a copy"
+    )]
+    NoBlock(Height),
+    /// The thread could not be started.
+    #[error("the validator's thread could not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What stands in the log for each height: the block, and who decided it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct LoggedBlock {
+    pub(crate) certificate: Certificate,
+    pub(crate) block: Block,
+}
+
+/// What the index notes with each checkpoint.
+#[derive(Debug, Deserialize, Serialize)]
+struct Notes {
+    tip: Tip,
+    transactions: u64,
+}
+
+/// The open files of a data folder.
+#[derive(Debug)]
+pub(crate) struct Home {
+    _lock: DataDirLock,
+    pub(super) log: BlockLog,
+    pub(super) wal: ConsensusWal,
+    pub(super) guard: Guard,
+    pub(super) mempool: AtomicFile,
+}
+
+/// A ledger with what does not follow from its state alone.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) home: Home,
+    pub(crate) ledger: Ledger<Index>,
+    /// Who decided the tip; `None` before the first block.
+    pub(crate) tip_certificate: Option<Certificate>,
+    /// Transactions sealed since the first block.
+    pub(crate) transactions: u64,
+}
+
+impl Home {
+    /// Opens a data folder, making it where it is missing, and brings the state up to the log.
+    ///
+    /// # Errors
+    /// See [`HomeError`].
+    pub(crate) fn open(data: &Path, genesis: &Arc<Genesis>) -> Result<Opened, HomeError> {
+        let folder = Folder::at(data)?;
+        let lock = DataDirLock::take(data)?;
+        let is_new = check_chain(data, &folder, genesis)?;
+        let (log, report) = BlockLog::open(Folder::at(&data.join("log"))?)?;
+        if report.torn_bytes > 0 {
+            tracing::warn!("block log: {} bytes of a torn record were cut off", report.torn_bytes);
+        }
+        let (index, report) = Index::open(&data.join("index"))?;
+        if let Some(why) = report.set_aside {
+            tracing::warn!("{why}");
+        }
+        let guard = Guard::open(&folder, genesis.chain_id(), is_new && log.tip().is_none());
+        let wal = ConsensusWal::open(&folder)?;
+        let mempool = AtomicFile::new(folder, "mempool");
+        let (ledger, transactions) = resume(genesis, index, log.tip())?;
+        let mut replay = Replay { ledger, transactions, tip_certificate: None };
+        replay.run(&log)?;
+        let Replay { ledger, transactions, tip_certificate } = replay;
+        let home = Self { _lock: lock, log, wal, guard, mempool };
+        Ok(Opened { home, ledger, tip_certificate, transactions })
+    }
+}
+
+/// Whether the folder is new; it is marked with the chain then.
+fn check_chain(data: &Path, folder: &Folder, genesis: &Genesis) -> Result<bool, HomeError> {
+    let marker = AtomicFile::new(folder.clone(), "chain");
+    let expected = genesis.chain_id();
+    match marker.read()? {
+        Some(found) if found == expected.as_bytes() => Ok(false),
+        Some(found) => Err(HomeError::WrongChain {
+            data: data.to_owned(),
+            found: crate::hex::encode(&found),
+            expected,
+        }),
+        None => {
+            marker.write(expected.as_bytes())?;
+            Ok(true)
+        }
+    }
+}
+
+/// The state as the index has it, or the beginning where that cannot be used.
+fn resume(
+    genesis: &Arc<Genesis>,
+    index: Index,
+    log_tip: Option<Height>,
+) -> Result<(Ledger<Index>, u64), HomeError> {
+    let begin = |index| Ok((Ledger::begin(Arc::clone(genesis), index)?, 0));
+    let Some(notes) = index.notes() else { return begin(index) };
+    let notes: Option<Notes> = codec::decode(notes).ok();
+    let Some(notes) = notes.filter(|notes| Some(notes.tip.height) <= log_tip) else {
+        tracing::warn!("the state index does not belong to this block log; it is rebuilt");
+        return begin(index.begin_anew()?);
+    };
+    let path = index.path().to_owned();
+    match Ledger::resume(Arc::clone(genesis), index, notes.tip) {
+        Ok(ledger) => Ok((ledger, notes.transactions)),
+        Err(error @ (LedgerError::WrongRoot { .. } | LedgerError::State(_))) => {
+            tracing::warn!("{error}; it is rebuilt from the block log");
+            begin(Index::begin_anew_at(&path)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Carrying out the blocks of the log that the state does not have yet.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    pub(crate) ledger: Ledger<Index>,
+    pub(crate) transactions: u64,
+    pub(crate) tip_certificate: Option<Certificate>,
+}
+
+impl Replay {
+    /// Replays everything from the state's tip to the log's, and puts the state on the card.
+    ///
+    /// # Errors
+    /// At the first block that does not follow.
+    pub(crate) fn run(&mut self, log: &BlockLog) -> Result<(), HomeError> {
+        let tip = self.ledger.tip().height;
+        if tip > Height::ZERO
+            && let Some(record) = log.read(tip)?
+        {
+            self.tip_certificate = Some(parse(tip, &record)?.certificate);
+        }
+        let mut batch = Batch::default();
+        let mut replayed = 0_u64;
+        for record in log.blocks_from(tip.next()) {
+            let (height, record) = record?;
+            self.apply(height, &record, &mut batch)?;
+            replayed += 1;
+            if batch.len() >= REPLAY_BATCH {
+                self.verify(&mut batch)?;
+            }
+        }
+        self.verify(&mut batch)?;
+        if replayed > 0 {
+            tracing::info!("{replayed} blocks replayed from the log");
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, height: Height, record: &[u8], batch: &mut Batch) -> Result<(), HomeError> {
+        let LoggedBlock { certificate, block } = parse(height, record)?;
+        let bad = |error| HomeError::BadBlock { height, error };
+        if certificate.block != block.header.id() {
+            return Err(bad(BlockError::WrongCertificate));
+        }
+        let applied = self.ledger.check(&block, Signatures::Collect(batch)).map_err(bad)?;
+        let validators = Arc::clone(&self.ledger.in_charge().validators);
+        if self.tip_certificate.as_ref() != block.parent_certificate.as_ref() {
+            return Err(bad(BlockError::WrongCertificate));
+        }
+        // Its signatures are verified as the next block's parent certificate; the last one's here.
+        certificate
+            .check(self.ledger.chain(), &validators, &mut Batch::default())
+            .map_err(|error| bad(error.into()))?;
+        self.transactions += applied.transactions.len() as u64;
+        commit(&mut self.ledger, applied);
+        self.tip_certificate = Some(certificate);
+        Ok(())
+    }
+
+    /// Verifies what was collected, and keeps the state small in memory.
+    fn verify(&mut self, batch: &mut Batch) -> Result<(), HomeError> {
+        if !core::mem::take(batch).verify() {
+            let height = self.ledger.tip().height;
+            return Err(HomeError::BadBlock { height, error: BlockError::Signature });
+        }
+        if self.ledger.leaves().dirty() >= DIRTY_MAX { self.checkpoint() } else { Ok(()) }
+    }
+
+    fn checkpoint(&mut self) -> Result<(), HomeError> {
+        Ok(checkpoint(&mut self.ledger, self.transactions)?)
+    }
+}
+
+fn parse(height: Height, record: &[u8]) -> Result<LoggedBlock, HomeError> {
+    codec::decode(record).map_err(|_| HomeError::NoBlock(height))
+}
+
+/// Takes a block over into state and lookups.
+pub(super) fn commit(ledger: &mut Ledger<Index>, applied: Applied) {
+    lookups::note(ledger.leaves_mut(), applied.tip().height, &applied.transactions);
+    ledger.commit(applied);
+}
+
+/// Puts the state on the card.
+pub(super) fn checkpoint(ledger: &mut Ledger<Index>, transactions: u64) -> Result<(), IndexError> {
+    let notes = codec::encode(&Notes { tip: ledger.tip().clone(), transactions });
+    let height = ledger.tip().height;
+    ledger.leaves_mut().checkpoint(height, &notes)
+}
+
+impl From<StateError> for HomeError {
+    fn from(error: StateError) -> Self {
+        Self::Ledger(error.into())
+    }
+}
