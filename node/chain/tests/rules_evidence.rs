@@ -8,7 +8,7 @@ use goodwatt_chain::genesis::Parameters;
 use goodwatt_chain::rules::Refusal;
 use goodwatt_chain::signature::SigningKey;
 use goodwatt_chain::state::{Key, Tombstone, Vesting};
-use goodwatt_chain::transaction::Action;
+use goodwatt_chain::transaction::{Action, BuySlot, slot_consent};
 use goodwatt_chain::units::{Epoch, Grains, Height, Round};
 use goodwatt_chain::vote::{Evidence, Proposal};
 
@@ -149,6 +149,7 @@ fn the_last_validator_left_goes_on_for_nothing() {
         let paid = chain.sign(&owner(9), transfer(&owner(8), good(1)));
         chain.seal(&[paid]);
         assert_eq!(chain.owners_in_charge(), [owner(0).public()]);
+        assert_eq!(chain.totals().fees_in_flight, Grains::ZERO, "fees are donated at once");
         chain.audit();
     }
     let bought = chain.buy(&owner(5), good(2));
@@ -191,6 +192,38 @@ fn an_owner_of_several_seats_is_brought_to_account_once() {
     let fees = chain.parameters().fee_min.get();
     assert_eq!(chain.totals().pool.get(), pool.get() + fees, "only the fee of the block itself");
     assert_eq!(refusal(&chain, &signers[1], height), Refusal::EvidenceSeen);
+    chain.audit();
+}
+
+/// A key may serve a second owner after its first. That the first was caught with it does not make
+/// the second safe.
+#[test]
+fn each_owner_of_a_key_answers_for_its_own_term() {
+    let mut chain = chain(1, |parameters| parameters.vesting_delay = 24);
+    let slot = chain.slot(&owner(5), good(2));
+    let signer = chain.signer(&slot.signer).clone();
+    let bought = chain.sign(&owner(5), Action::BuySlot(slot.clone()));
+    chain.seal(&[bought]);
+    chain.begin_epoch(1);
+    for epoch in 2..=4 {
+        let other = chain.buy(&owner(6), good(2));
+        chain.seal(&[other]);
+        chain.begin_epoch(epoch);
+    }
+    let epoch = chain.bids().epoch;
+    let consent = signer.sign(&slot_consent(chain.ledger.chain(), &owner(7).public(), epoch));
+    let again = BuySlot { epoch, consent, ..slot };
+    let again = chain.sign(&owner(7), Action::BuySlot(again));
+    chain.seal(&[again]);
+    // The block that began the term before this one was still decided by the key's first term.
+    let first = chain.terms().previous.expect("terms have ended").begun_at.get();
+    chain.walk_to(7);
+    let second = chain.ledger.tip().height.get();
+    assert_eq!(chain.owners_in_charge(), [owner(7).public()]);
+    accuse(&mut chain, &signer, first);
+    assert!(has_tombstone(&chain, &owner(5)) && !has_tombstone(&chain, &owner(7)));
+    accuse(&mut chain, &signer, second);
+    assert!(has_tombstone(&chain, &owner(7)));
     chain.audit();
 }
 

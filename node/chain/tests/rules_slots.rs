@@ -2,9 +2,11 @@
 
 mod common;
 
+use common::make::transfer;
 use common::{Chain, FOUNDING_WEIGHT, founding_signer, good, grains, owner};
+use goodwatt_chain::block::Block;
 use goodwatt_chain::hash::{Digest32, Domain};
-use goodwatt_chain::rules::Refusal;
+use goodwatt_chain::rules::{Refusal, reveals_link};
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::{Epoch, Grains};
 
@@ -159,15 +161,20 @@ fn below_the_smallest_set_the_former_carries_on() {
 #[test]
 fn who_carries_on_goes_on_with_its_hash_chain() {
     let mut chain = Chain::new(1);
-    // Each block begins an epoch and reveals one link more; a repeated link would be refused.
+    let mut last = chain.genesis().founders[0].reveal_head;
+    let mut follow = |block: Block| {
+        let link = block.header.reveal.expect("it is the first block of a term");
+        assert_eq!(reveals_link(&link), last, "no link serves twice");
+        last = link;
+    };
     for epoch in 1..=6 {
-        let block = chain.begin_epoch(epoch);
-        assert!(block.header.reveal.is_some(), "the first block of the term of epoch {epoch}");
+        follow(chain.begin_epoch(epoch));
     }
-    let more = chain.sign(&owner(0), common::make::transfer(&owner(1), good(1)));
-    assert!(chain.seal(&[more]).header.reveal.is_some(), "its first block as set of epoch 6");
-    let more = chain.sign(&owner(0), common::make::transfer(&owner(1), good(1)));
-    assert!(chain.seal(&[more]).header.reveal.is_none(), "it has revealed in this term");
+    let paid = |chain: &Chain| chain.sign(&owner(0), transfer(&owner(1), good(1)));
+    let more = paid(&chain);
+    follow(chain.seal(&[more]));
+    let more = paid(&chain);
+    assert_eq!(chain.seal(&[more]).header.reveal, None, "it has revealed in this term");
 }
 
 #[test]

@@ -120,7 +120,7 @@ pub struct Loaded {
 }
 
 impl Config {
-    /// Reads the config file at `path`.
+    /// Reads the config file at `path`, and makes its paths whole: see [`Config::rooted`].
     ///
     /// # Errors
     /// Where it cannot be read, or with all that is wrong in it.
@@ -131,7 +131,9 @@ impl Config {
             return Err(LoadError::TooLarge { path: path.to_owned() });
         }
         let text = std::fs::read_to_string(path).map_err(failed)?;
-        Ok(Self::parse(&text, &path.display().to_string())?)
+        let Loaded { config, settings } = Self::parse(&text, &path.display().to_string())?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Ok(Loaded { config: config.rooted(folder), settings })
     }
 
     /// Reads the text of a config file; `name` is what errors call it.
@@ -148,10 +150,16 @@ impl Config {
         Ok(Loaded { config, settings })
     }
 
-    /// A path of the config; one that is not absolute counts from the data directory.
+    /// The same with every path made whole: the data directory counts from `folder`, where the
+    /// config file lies, and all others count from the data directory.
     #[must_use]
-    pub fn path(&self, path: &Path) -> PathBuf {
-        self.node.data_dir.join(path)
+    pub fn rooted(mut self, folder: &Path) -> Self {
+        self.node.data_dir = folder.join(&self.node.data_dir);
+        let whole = |path: &Path| self.node.data_dir.join(path);
+        self.chain.genesis = whole(&self.chain.genesis);
+        self.validator.key_file = whole(&self.validator.key_file);
+        self.api.socket = whole(&self.api.socket);
+        self
     }
 
     /// Every key with its default, in the order in which they are shown.
@@ -167,19 +175,17 @@ impl Config {
         }
     }
 
-    /// What no single key can tell: values that contradict each other.
+    /// What is understood but not done by this version: a setting without effect would be a lie.
     fn check(&self, reader: &mut Reader<'_>) {
-        let ValidatorConfig { enabled, buy_slots, .. } = self.validator;
-        if enabled && self.node.role == Role::Light {
-            reader.refuse("validator", &["enabled"], Problem::LightValidator);
-        }
-        if buy_slots && !enabled {
-            reader.refuse("validator", &["buy_slots"], Problem::BuyingWithoutSigning);
-        }
-        let (price, cap) = (self.validator.slot_price, self.validator.spending_cap_per_epoch);
-        if buy_slots && price > cap {
-            let keys = ["slot_price", "spending_cap_per_epoch"];
-            reader.refuse("validator", &keys, Problem::PriceAboveCap { price, cap });
+        let NetworkConfig { listen, peers } = &self.network;
+        let later = [
+            (self.node.role == Role::Light, "node", "role"),
+            (self.validator.buy_slots, "validator", "buy_slots"),
+            (listen.is_some(), "network", "listen"),
+            (!peers.is_empty(), "network", "peers"),
+        ];
+        for (_, section, key) in later.into_iter().filter(|(set, ..)| *set) {
+            reader.refuse(section, &[key], Problem::NotYet);
         }
     }
 }

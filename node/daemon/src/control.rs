@@ -105,31 +105,52 @@ impl Drop for ControlSocket {
 async fn converse(stream: UnixStream, validator: Handle) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
-    while let Some(line) = read_line(&mut lines).await? {
-        let outcome = match parse(&line) {
-            Ok(request) => validator.call(request.call).await,
-            Err(fault) => Err(fault),
+    loop {
+        let (outcome, is_last) = match read_line(&mut lines).await? {
+            Line::Whole(line) => match parse(&line) {
+                Ok(request) => (validator.call(request.call).await, false),
+                Err(fault) => (Err(fault), false),
+            },
+            // Where the next line begins is not known, so there is none.
+            Line::TooLong => (Err(too_long()), true),
+            Line::End => return Ok(()),
         };
         let outcome = outcome.map_or_else(Outcome::Error, Outcome::Ok);
         let response = Response { protocol: PROTOCOL_VERSION, outcome };
         let mut bytes = serde_json::to_vec(&response)?;
         bytes.push(b'\n');
         write.write_all(&bytes).await?;
+        if is_last {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
-/// One line without its end, or `None` at the end of the stream. A line that is too long ends it.
-async fn read_line(lines: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Option<Vec<u8>>> {
+/// What a connection says next.
+enum Line {
+    /// A line, without its end.
+    Whole(Vec<u8>),
+    /// More than [`LINE_BYTES_MAX`] without an end.
+    TooLong,
+    /// Nothing more, or a line that was cut.
+    End,
+}
+
+async fn read_line(lines: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Line> {
     let mut line = Vec::new();
     let read = lines.take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line).await?;
-    if read == 0 {
-        return Ok(None);
-    }
-    match line.pop() {
-        Some(b'\n') => Ok(Some(line)),
-        _ => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "line too long or cut")),
-    }
+    Ok(match line.pop() {
+        Some(b'\n') => Line::Whole(line),
+        _ if read == LINE_BYTES_MAX => Line::TooLong,
+        _ => Line::End,
+    })
+}
+
+fn too_long() -> Fault {
+    Fault::new(
+        FaultKind::Invalid,
+        format!("a request is one line of at most {LINE_BYTES_MAX} bytes"),
+    )
 }
 
 fn parse(line: &[u8]) -> Result<Request, Fault> {

@@ -166,7 +166,7 @@ impl BlockLog {
         }
         match (&mut self.active, self.segments.last_mut()) {
             (Some(active), Some(segment)) => {
-                active.append(segment, &record, self.sizes.ahead_bytes)?
+                active.append(segment, &record, self.sizes.ahead_bytes)?;
             }
             _ => self.start_segment(height, &record)?,
         }

@@ -18,10 +18,12 @@ pub(super) fn submit<L: Leaves + ?Sized>(
         return Err(Refusal::NoConflict.into());
     }
     let signer = evidence.signer();
-    if view.read::<Tombstone>(Key::Tombstone(signer))?.is_some() {
+    let owner = owner_of(view, place.epoch, evidence)?;
+    // A key that was caught with one owner may have served another since.
+    let seen = |key| view.read::<Tombstone>(Key::Tombstone(key)).map(|found| found.is_some());
+    if seen(signer)? && seen(owner)? {
         return Err(Refusal::EvidenceSeen.into());
     }
-    let owner = owner_of(view, place.epoch, evidence)?;
     for key in [signer, owner] {
         view.write(Key::Tombstone(key), &Tombstone { epoch: place.epoch });
     }
@@ -35,7 +37,7 @@ fn owner_of<L: Leaves + ?Sized>(
     now: Epoch,
     evidence: &Evidence,
 ) -> Result<PublicKey, ExecuteError> {
-    for epoch in slots::roster_epochs(view, now)? {
+    for epoch in roster_epochs(view, now)? {
         let Some(roster) = view.read::<Roster>(Key::Roster(epoch))? else {
             continue;
         };
@@ -47,6 +49,18 @@ fn owner_of<L: Leaves + ?Sized>(
         }
     }
     Err(Refusal::EvidenceTooOld.into())
+}
+
+/// The epochs a roster may be kept of, latest first: those of the vesting delay, and that of the
+/// term that ended last, which lies before them after a pause.
+fn roster_epochs<L: Leaves + ?Sized>(
+    view: &View<'_, L>,
+    now: Epoch,
+) -> Result<impl Iterator<Item = Epoch> + use<L>, StateError> {
+    let first = now.get().saturating_sub(view.genesis.parameters.vesting_delay);
+    let previous = view.read::<Term>(Key::PreviousTerm)?.map(|term| term.epoch);
+    let before = previous.filter(|epoch| epoch.get() < first);
+    Ok((first..=now.get()).rev().map(Epoch::new).chain(before))
 }
 
 /// Takes the rest of its slots, its fees and its vesting rewards.

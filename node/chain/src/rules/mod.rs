@@ -89,8 +89,8 @@ pub enum Refusal {
     /// All places are taken by higher bids.
     #[error("all places are taken; a bid has to be above {0}")]
     Underbid(Grains),
-    /// The signer key has or had a slot already.
-    #[error("the signer key was used for a slot before: make a fresh one for each purchase")]
+    /// The signer key has a slot already, or had one in the term that ended last.
+    #[error("the signer key has a slot already: make a fresh one for each purchase")]
     SignerTaken,
     /// The key was caught signing two different things.
     #[error("the key carries a tombstone: it signed two different things")]

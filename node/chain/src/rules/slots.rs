@@ -51,8 +51,8 @@ pub(super) fn buy<L: Leaves + ?Sized>(
     let validator = Validator { owner: *buyer, signer: slot.signer, weight: slot.amount };
     let bid = Bid { validator, reveal_head: slot.reveal_head };
     enter(&mut bids, bid, usize::from(view.genesis.parameters.validators_max) * 2)?;
-    // Last, for it reads a roster for each epoch of the vesting delay.
-    if signs_already(view, place.epoch, &slot.signer)? {
+    // Last, for it reads the most.
+    if signs_already(view, &slot.signer)? {
         return Err(Refusal::SignerTaken.into());
     }
     view.write(Key::Bids, &bids);
@@ -100,35 +100,16 @@ pub(super) fn is_association<L: Leaves + ?Sized>(
     Ok(standing.is_some_and(|standing| standing.status.left().is_none()))
 }
 
-/// Whether a signer key stands in the set to come or in a term that still counts.
+/// Whether a signer key sits in one of the terms that matter now. One that sat in an earlier term
+/// may serve again: evidence names a height, and so the term and the owner it signed for.
 fn signs_already<L: Leaves + ?Sized>(
     view: &View<'_, L>,
-    now: Epoch,
     signer: &PublicKey,
 ) -> Result<bool, StateError> {
-    let next: Term = view.read_or_default(Key::NextTerm)?;
-    if next.seats.iter().any(|seat| seat.validator.signer == *signer) {
-        return Ok(true);
-    }
-    for epoch in roster_epochs(view, now)? {
-        let roster: Roster = view.read_or_default(Key::Roster(epoch))?;
-        if roster.validators.position(signer).is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The epochs a roster may be kept of, latest first: those of the vesting delay, and that of the
-/// term that ended last, which lies before them after a pause.
-pub(super) fn roster_epochs<L: Leaves + ?Sized>(
-    view: &View<'_, L>,
-    now: Epoch,
-) -> Result<impl Iterator<Item = Epoch> + use<L>, StateError> {
-    let first = now.get().saturating_sub(view.genesis.parameters.vesting_delay);
-    let previous = view.read::<Term>(Key::PreviousTerm)?.map(|term| term.epoch);
-    let before = previous.filter(|epoch| epoch.get() < first);
-    Ok((first..=now.get()).rev().map(Epoch::new).chain(before))
+    let Terms { previous, current, next } = view.terms()?;
+    let terms = [previous.as_ref(), Some(&current), Some(&next)];
+    let mut seats = terms.into_iter().flatten().flat_map(|term| &term.seats);
+    Ok(seats.any(|seat| seat.validator.signer == *signer))
 }
 
 /// Enters a bid; when all places are taken, the lowest of the others gives way to a higher one.

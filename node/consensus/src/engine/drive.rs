@@ -148,8 +148,6 @@ impl Running {
             signatures: sorted(signatures),
         };
         self.decided = true;
-        // What was about to be asked for is settled, and each signature costs the card a write.
-        self.signing.withdraw();
         self.actions.push(Action::Decide(Box::new(certificate)));
     }
 }

@@ -47,11 +47,6 @@ impl Signing {
         (!batch.is_empty()).then_some(Action::Sign(batch))
     }
 
-    /// Takes what the event at hand asked for back: it is not needed any more.
-    pub(super) fn withdraw(&mut self) {
-        self.batch.clear();
-    }
-
     /// Takes answers. All of them have to answer requests that are still open.
     pub(super) fn answer(&mut self, signed: &[SignedStatement]) -> Result<(), Refusal> {
         let mut open = self.pending.clone();

@@ -236,6 +236,20 @@ fn a_node_far_behind_in_rounds_follows_a_third_of_the_weight_and_not_one_liar() 
 }
 
 #[test]
+fn a_vote_from_far_ahead_counts_once_its_round_is_near() {
+    let (mut board, proposer) = listener();
+    assert_eq!(board.receive(prevote(proposer, 5, None)), Ok(()));
+    let others: Vec<usize> =
+        board.others().into_iter().filter(|index| *index != proposer).collect();
+    for index in &others {
+        assert_eq!(board.receive(prevote(*index, 3, None)), Ok(()));
+    }
+    assert_eq!(board.round(), Round::new(3));
+    assert_eq!(board.receive(prevote(others[0], 5, None)), Ok(()));
+    assert_eq!(board.round(), Round::new(5));
+}
+
+#[test]
 fn votes_of_a_height_to_come_are_kept_until_it_starts() {
     let mut network = Network::started();
     let behind = (network.proposer(1, 0) + 1) % 4;

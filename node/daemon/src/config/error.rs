@@ -4,8 +4,6 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use goodwatt_chain::units::Grains;
-
 use super::LARGEST_FILE;
 
 /// Why there is no config.
@@ -181,22 +179,9 @@ pub enum Problem {
         /// The most allowed.
         max: usize,
     },
-    /// A light node that is to sign.
-    #[error(
-        "a light node cannot sign blocks: set `enabled = false`, or `role = \"main\"` in [node]"
-    )]
-    LightValidator,
-    /// Slots bought for nobody.
-    #[error("slots would be bought and not used: set `enabled = true`, or `buy_slots = false`")]
-    BuyingWithoutSigning,
-    /// No slot can be bought.
-    #[error("a slot for {price} is above the cap of {cap} an epoch: raise one or lower the other")]
-    PriceAboveCap {
-        /// Price of a slot.
-        price: Grains,
-        /// What may be spent in an epoch.
-        cap: Grains,
-    },
+    /// Something that a later version will do.
+    #[error("this version does not do that yet: leave it out, or set it to its default")]
+    NotYet,
 }
 
 /// The end of a message: what was probably meant.

@@ -81,20 +81,20 @@ fn progress(blocks: u64, json: bool) -> ProgressBar {
     ProgressBar::new(blocks).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-struct Replay {
+pub(super) struct Replay {
     ledger: Ledger<MemoryLeaves>,
     batch: Batch,
     transactions: u64,
 }
 
 impl Replay {
-    fn new(genesis: Genesis) -> Result<Self, ToolError> {
+    pub(super) fn new(genesis: Genesis) -> Result<Self, ToolError> {
         let ledger = Ledger::begin(Arc::new(genesis), MemoryLeaves::default());
         let ledger = ledger.map_err(ToolError::failed)?;
         Ok(Self { ledger, batch: Batch::default(), transactions: 0 })
     }
 
-    fn apply(&mut self, record: &[u8]) -> Result<(), String> {
+    pub(super) fn apply(&mut self, record: &[u8]) -> Result<(), String> {
         let logged: LoggedBlock = codec::decode(record).map_err(|error| error.to_string())?;
         if logged.certificate.block != logged.block.header.id() {
             return Err("its certificate names another block".to_owned());
@@ -113,7 +113,7 @@ impl Replay {
         if self.batch.len() >= BATCH { self.verify() } else { Ok(()) }
     }
 
-    fn verify(&mut self) -> Result<(), String> {
+    pub(super) fn verify(&mut self) -> Result<(), String> {
         if core::mem::take(&mut self.batch).verify() {
             return Ok(());
         }

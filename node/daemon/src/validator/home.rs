@@ -31,6 +31,8 @@ use super::guard::Guard;
 use super::lookups;
 use crate::signers::SignersError;
 
+/// Says to which chain the folder belongs.
+const CHAIN_FILE: &str = "chain";
 /// How many signatures are verified together when blocks are replayed.
 const REPLAY_BATCH: usize = 512;
 /// How many changes are kept in memory before they are put on the card.
@@ -136,7 +138,7 @@ impl Home {
     pub(crate) fn open(data: &Path, genesis: &Arc<Genesis>) -> Result<Opened, HomeError> {
         let folder = Folder::at(data)?;
         let lock = DataDirLock::take(data)?;
-        let is_new = check_chain(data, &folder, genesis)?;
+        let marker = check_chain(data, &folder, genesis)?;
         let (log, report) = BlockLog::open(Folder::at(&data.join("log"))?)?;
         if report.torn_bytes > 0 {
             tracing::warn!("block log: {} bytes of a torn record were cut off", report.torn_bytes);
@@ -145,7 +147,12 @@ impl Home {
         if let Some(why) = report.set_aside {
             tracing::warn!("{why}");
         }
-        let guard = Guard::open(&folder, genesis.chain_id(), is_new && log.tip().is_none());
+        let is_new = marker == Marker::Missing && log.tip().is_none();
+        let guard = Guard::open(&folder, genesis.chain_id(), is_new);
+        if marker != Marker::Good {
+            // Last, so that a first start that is cut short here is a first start again.
+            mark_chain(&folder, genesis)?;
+        }
         let wal = ConsensusWal::open(&folder)?;
         let mempool = AtomicFile::new(folder, "mempool");
         let (ledger, transactions) = resume(genesis, index, log.tip())?;
@@ -157,22 +164,39 @@ impl Home {
     }
 }
 
-/// Whether the folder is new; it is marked with the chain then.
-fn check_chain(data: &Path, folder: &Folder, genesis: &Genesis) -> Result<bool, HomeError> {
-    let marker = AtomicFile::new(folder.clone(), "chain");
+/// The file `chain`, which says to which chain a folder belongs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Marker {
+    /// It names this chain.
+    Good,
+    /// It cannot be read; a guard of another chain still refuses.
+    Damaged,
+    /// The folder is new, or its first start was cut short.
+    Missing,
+}
+
+/// What the folder says about its chain; refuses one of another chain.
+fn check_chain(data: &Path, folder: &Folder, genesis: &Genesis) -> Result<Marker, HomeError> {
     let expected = genesis.chain_id();
-    match marker.read()? {
-        Some(found) if found == expected.as_bytes() => Ok(false),
-        Some(found) => Err(HomeError::WrongChain {
+    match AtomicFile::new(folder.clone(), CHAIN_FILE).read() {
+        Ok(Some(found)) if found == expected.as_bytes() => Ok(Marker::Good),
+        Ok(Some(found)) => Err(HomeError::WrongChain {
             data: data.to_owned(),
             found: crate::hex::encode(&found),
             expected,
         }),
-        None => {
-            marker.write(expected.as_bytes())?;
-            Ok(true)
+        Ok(None) => Ok(Marker::Missing),
+        Err(error @ AtomicFileError::Damaged { .. }) => {
+            tracing::warn!("{error}");
+            Ok(Marker::Damaged)
         }
+        Err(error) => Err(error.into()),
     }
+}
+
+fn mark_chain(folder: &Folder, genesis: &Genesis) -> Result<(), HomeError> {
+    let marker = AtomicFile::new(folder.clone(), CHAIN_FILE);
+    Ok(marker.write(genesis.chain_id().as_bytes())?)
 }
 
 /// The state as the index has it, or the beginning where that cannot be used.

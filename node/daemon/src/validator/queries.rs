@@ -160,13 +160,10 @@ pub(super) fn donations<L: LeafStore>(ledger: &Ledger<L>) -> Result<Donations, F
             released_grains: info.released_grains,
         });
     }
-    // Who owns one of m associations gets 1/m of a price back: it is spread over all of them.
-    let admitted = registry.admitted.len().max(1) as u128;
-    let weight = ledger.in_charge().validators.total_weight();
+    let weight = u128::from(ledger.in_charge().validators.total_weight());
+    let saved = insider_permille(ledger, registry.admitted.len() as u128);
     let cost = |thirds: u128| {
-        let price = u128::from(weight) * thirds / 3;
-        let kept =
-            if registry.admitted.is_empty() { price } else { price * (admitted - 1) / admitted };
+        let kept = weight * thirds / 3 * (1_000 - saved) / 1_000;
         u64::try_from(kept).unwrap_or(u64::MAX)
     };
     Ok(Donations {
@@ -174,15 +171,21 @@ pub(super) fn donations<L: LeafStore>(ledger: &Ledger<L>) -> Result<Donations, F
         released_grains: totals.released.get(),
         pool_grains: totals.pool.get(),
         releasing_grains: totals.releasing.get(),
-        one_insider_saves_percent: if registry.admitted.is_empty() {
-            0.0
-        } else {
-            100.0 / admitted as f64
-        },
+        one_insider_saves_percent: saved as f64 / 10.0,
         cost_to_halt_grains: cost(1),
         cost_to_rewrite_grains: cost(2),
         associations,
     })
+}
+
+/// The part of a slot's price, in thousandths, that returns to a buyer who owns one of the admitted
+/// associations: all of the buyer's preference, and its even share of the rest.
+fn insider_permille<L: LeafStore>(ledger: &Ledger<L>, admitted: u128) -> u128 {
+    if admitted == 0 {
+        return 0;
+    }
+    let preference = u128::from(ledger.genesis().parameters.preference_percent) * 10;
+    preference + (1_000 - preference) / admitted
 }
 
 /// All that was ever donated.

@@ -1,6 +1,6 @@
 //! What is known of one segment: where its records lie.
 
-use goodwatt_chain::units::Height;
+use goodwatt_chain::units::{Height, HeightDelta};
 
 use super::record::u32_at;
 use crate::checksum::crc32;
@@ -69,14 +69,14 @@ impl Segment {
 
     /// The nearest known record at or before `height`, which is in this segment.
     pub(super) fn nearest(&self, height: Height) -> (Height, u64) {
-        let ahead = height.since(self.first).map_or(0, |delta| delta.get()) / u64::from(STRIDE);
+        let ahead = height.since(self.first).map_or(0, HeightDelta::get) / u64::from(STRIDE);
         let mark = self.marks.get(ahead as usize).copied().unwrap_or(HEADER_BYTES as u32);
         (Height::new(self.first.get() + ahead * u64::from(STRIDE)), u64::from(mark))
     }
 
     /// What closes the segment.
     pub(super) fn footer(&self) -> Vec<u8> {
-        let mut footer: Vec<u8> = self.marks.iter().flat_map(|mark| mark.to_le_bytes()).collect();
+        let mut footer: Vec<u8> = self.marks.iter().copied().flat_map(u32::to_le_bytes).collect();
         footer.extend_from_slice(&self.count.to_le_bytes());
         let crc = crc32(&[&footer]);
         footer.extend_from_slice(&crc.to_le_bytes());
