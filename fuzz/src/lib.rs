@@ -1,11 +1,15 @@
 //! What every fuzz target asks of a decoder.
 
+mod disk;
+
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use goodwatt_chain::codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub use disk::MemoryDisk;
 
 /// Bytes that decode must not panic, and must mean the same after another round.
 ///
