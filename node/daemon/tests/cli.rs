@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 
-use common::{Daemon, FEE, Home, has, run, tool, tool_command, until};
+use common::{Daemon, FEE, Home, get, has, run, tool, tool_command, until, with_http};
 use serde_json::Value;
 
 /// Names of an object's members.
@@ -201,7 +201,7 @@ fn a_key_comes_back_from_its_words() {
     let third = home.text("third.key");
     has(&restore(&third, "one two three").with(1).err, &["24"]);
     let (_, rest) = words.split_once(' ').expect("24 words");
-    has(&restore(&third, &format!("zoology {rest}")).with(1).err, &["zoology"]);
+    has(&restore(&third, &format!("zoology {rest}")).with(1).err, &["word 1 is not in the list"]);
     assert!(!home.path("third.key").exists());
     has(&home.tool(&["key", "show", &third]).with(1).err, &["no key file at", "goodwatt key new"]);
     let other = home.json(&["key", "new", &third, "--unprotected"]);
@@ -275,6 +275,7 @@ fn neighbour(home: &Home) -> impl Fn(&[&str]) -> Value {
 fn an_association_asks_is_voted_on_and_admitted() {
     let home = Home::new();
     home.edit("genesis.toml", "epoch_length = \"1 min\"", "epoch_length = \"4 s\"");
+    let address = with_http(&home);
     let daemon = home.start();
     let trees = neighbour(&home);
     let key = trees(&["key", "show"])["address"].as_str().expect("an address").to_owned();
@@ -321,6 +322,10 @@ fn an_association_asks_is_voted_on_and_admitted() {
         (entry["donated_grains"].as_u64()? > 0).then_some(entry)
     });
     assert_eq!((&donated["name"], &donated["category"]), (&"Trees".into(), &"climate".into()));
+    let metrics = get(address, "/metrics").1;
+    let labels = format!("{{association=\"{id}\",category=\"climate\"}}");
+    has(&metrics, &[&format!("goodwatt_association_grains{labels} ")]);
+    has(&metrics, &["\ngoodwatt_category_grains{category=\"climate\"} "]);
     let unknown = "0".repeat(id.len());
     assert_eq!(home.tool(&["association", "vote", &unknown, "no"]).code, Some(1));
     daemon.stop();
@@ -393,7 +398,7 @@ fn man_pages_and_completions_are_made_from_the_command_line() {
         has(&text, &[".TH", "goodwatt"]);
     }
     for shell in ["bash", "zsh", "fish"] {
-        has(&tool(&["completions", shell]).with(0).out, &["goodwatt", "ten-wallets"]);
+        has(&tool(&["completions", shell]).with(0).out, &["goodwatt", "verify", "passphrase-file"]);
     }
     assert_eq!(tool(&["completions", "tcsh"]).code, Some(2));
 }

@@ -8,19 +8,22 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use common::{Daemon, FEE, Home, Wallet, say};
 use goodwatt::client::{Client, ClientError};
-use goodwatt::protocol::{Call, FaultKind, Status, Submitted, TransactionInfo};
+use goodwatt::protocol::{AccountInfo, Call, FaultKind, Status, Submitted, TransactionInfo};
 use goodwatt_chain::block::{Block, Certificate};
 use goodwatt_chain::codec;
+use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::{Grains, Height};
 use goodwatt_store::{BlockLog, Folder, GuardRecord, SigningGuard};
 use serde::{Deserialize, Serialize};
 
 const ROUNDS: u64 = 20;
-/// The kill comes within this many milliseconds after the start or the first answer.
+/// The kill comes within this many milliseconds after the start, after the payments begin, or
+/// after the first of them is sealed.
 const MOMENT_MS_MAX: u64 = 150;
 /// So many pay at the same time.
 const SENDERS: u8 = 4;
@@ -123,7 +126,11 @@ impl Witness {
             daemon.kill();
         } else {
             self.check(&mut daemon, &[]);
-            let senders = self.set_to_work(&daemon, round);
+            let (first, sealed) = mpsc::channel();
+            let senders = self.set_to_work(&daemon, round, &first);
+            if random.below(2) == 0 {
+                sealed.recv().expect("something is sealed");
+            }
             pause(moment);
             daemon.kill();
             for heard in senders {
@@ -133,14 +140,20 @@ impl Witness {
         self.check_guard();
     }
 
-    fn set_to_work(&self, daemon: &Daemon, round: u64) -> Vec<std::thread::JoinHandle<Heard>> {
+    fn set_to_work(
+        &self,
+        daemon: &Daemon,
+        round: u64,
+        sealed: &mpsc::Sender<()>,
+    ) -> Vec<JoinHandle<Heard>> {
         let to = self.home.wallet(RECEIVER).address();
         let memo = format!("round {round}");
         (1..=SENDERS)
             .map(|number| {
                 let (wallet, memo) = (self.home.wallet(number), memo.clone());
+                let sealed = sealed.clone();
                 let client = Client::connect(daemon.socket()).expect("it answers");
-                std::thread::spawn(move || send_until_death(client, &wallet, to, &memo))
+                std::thread::spawn(move || send_until_death(client, &wallet, (to, &memo), &sealed))
             })
             .collect()
     }
@@ -266,8 +279,8 @@ fn pause(moment: Duration) {
 fn send_until_death(
     mut client: Client,
     wallet: &Wallet,
-    to: goodwatt_chain::signature::PublicKey,
-    memo: &str,
+    (to, memo): (PublicKey, &str),
+    sealed: &mpsc::Sender<()>,
 ) -> Heard {
     let mut heard = Heard::default();
     let mut nonce = None;
@@ -276,11 +289,10 @@ fn send_until_death(
             Some(nonce) => nonce,
             None => {
                 let address = wallet.address().to_string();
-                let account = client.call(Call::Account { address });
-                let Ok::<goodwatt::protocol::AccountInfo, _>(account) = account else {
-                    return heard;
-                };
-                account.next_nonce
+                match client.call::<AccountInfo>(Call::Account { address }) {
+                    Ok(account) => account.next_nonce,
+                    Err(_) => return heard,
+                }
             }
         };
         let transaction = wallet.payment(next, to, AMOUNT, memo);
@@ -288,6 +300,8 @@ fn send_until_death(
             Ok(sent) => {
                 heard.acknowledged.push((sent.id, sent.height.expect("it waited")));
                 nonce = Some(next + 1);
+                // Nobody may wait for it any more.
+                sealed.send(()).unwrap_or_default();
             }
             // A block that death interrupted is finished first, and may hold this nonce.
             Err(ClientError::Fault(fault)) if fault.kind == FaultKind::Refused => nonce = None,

@@ -75,6 +75,13 @@ fn a_last_block_that_is_torn_is_cut_off_and_the_state_follows_the_log() {
     assert!(
         matches!(find(torn), Err(ClientError::Fault(fault)) if fault.kind == FaultKind::NotFound)
     );
+    // That block was decided and told: another one in its place would be a second signature.
+    let guard = home.tool(&["guard", "export"]).with(0).out;
+    home.owner().pay(&mut client, home.wallet(1).address(), GOOD, false).expect("admitted");
+    daemon.says("nothing is sealed");
+    let because = daemon.status().not_signing_because.expect("it does not sign");
+    has(&because, &[&before.block_id, "signs no other one in its place", "restore the block log"]);
+    assert_eq!(home.tool(&["guard", "export"]).with(0).out, guard);
     daemon.stop();
     home.tool(&["verify", &home.text("data")]).with(0);
 }

@@ -58,7 +58,8 @@ fn create(path: &Path, text: &str) -> Result<(), ToolError> {
 pub(super) fn run(context: &Context, init: &Init) -> Result<(), ToolError> {
     let folder = &init.folder;
     let given = init.genesis.as_deref().map(read_genesis).transpose()?;
-    fs::create_dir_all(folder).map_err(failed(folder))?;
+    // The configuration's paths count from the data folder, so that has to be there first.
+    fs::create_dir_all(folder.join("data")).map_err(failed(folder))?;
     let config = folder.join(CONFIG_FILE);
     if config.exists() {
         let message = format!("{} is there already: nothing was changed", config.display());

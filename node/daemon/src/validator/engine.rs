@@ -59,7 +59,10 @@ pub(super) enum Stuck {
     Block(#[from] BlockError),
     #[error("all links of the slot's hash chain are used: buy a new slot")]
     RevealsUsedUp,
-    #[error("block {0} was decided, but its body is not at hand")]
+    #[error(
+        "this board decided block {0} and then lost it, and signs no other one in its place: \
+         restore the block log from a copy that has it"
+    )]
     BodyMissing(BlockId),
 }
 

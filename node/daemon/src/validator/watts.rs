@@ -20,7 +20,8 @@ impl Watts {
     /// Looks for sensors, and says what is used and why.
     pub(super) fn new(config: &PowerConfig) -> Self {
         let meter = PowerMeter::new(config);
-        tracing::info!("power: {}", meter.discovery());
+        let found = meter.discovery().to_string();
+        found.lines().for_each(|line| tracing::info!("{}", line.trim_start()));
         let process = ProcessWatch::new(&Roots::default());
         let mut watts = Self { meter, process, usage: None };
         watts.meter.sample(Millis::ZERO);

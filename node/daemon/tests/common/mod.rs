@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
 mod files;
+mod http;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -26,6 +27,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use files::{Record, flip, records, segment};
+pub(crate) use http::{get, with_http};
 
 /// How long anything may take before a test fails: a busy machine is slow, a hang is endless.
 const PATIENCE: Duration = Duration::from_secs(60);
