@@ -101,11 +101,16 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Accounts, and the grains each is given.
+type Credits = Vec<(PublicKey, u64)>;
+
 /// A chain, its shadow, and what the steps refer to.
 struct World {
     chain: Chain,
     shadow: Shadow,
     sealed: usize,
+    /// All that ever vested, in grains.
+    vested: u64,
 }
 
 impl World {
@@ -124,7 +129,7 @@ impl World {
             parameters.sealing = SealingRule::Immediate;
         });
         let shadow = Shadow::of(&chain);
-        Self { chain, shadow, sealed: 0 }
+        Self { chain, shadow, sealed: 0, vested: 0 }
     }
 
     fn id(&self, index: usize) -> Option<AssociationId> {
@@ -153,11 +158,13 @@ impl World {
             self.chain.silent.clear();
         }
         let before = self.chain.ledger.in_charge().clone();
-        let due = self.due();
+        let (vesting, release) = self.due();
         let pool = self.chain.totals();
         match self.chain.try_seal(transactions) {
             Ok((block, _)) => {
                 self.sealed += 1;
+                self.vested += vesting.iter().map(|(_, amount)| amount).sum::<u64>();
+                let due = vesting.into_iter().chain(release);
                 self.shadow.follow(&self.chain, &before, due, &block);
             }
             // All of them were refused, so that nothing was left to seal.
@@ -167,26 +174,27 @@ impl World {
         self.chain.audit();
         self.shadow.compare(&self.chain);
         assert!(!self.chain.validators().is_empty(), "somebody is in charge");
+        // What vests is made of rewards and fees alone: no slot's price is among it.
+        let totals = self.chain.totals();
+        let earned = totals.minted.get() + self.shadow.fees;
+        assert!(self.vested + totals.vesting.get() <= earned, "{totals:?}");
     }
 
-    /// What vests and is released by a block now, from the schedules as they stand.
-    fn due(&self) -> Vec<(PublicKey, u64)> {
+    /// What vests and what is released by a block now, from the schedules as they stand.
+    fn due(&self) -> (Credits, Credits) {
         let (from, to) = (self.chain.epoch(), self.chain.genesis().epoch_at(self.chain.time));
-        let mut due = Vec::new();
+        let (mut vested, mut released) = (Vec::new(), Vec::new());
         for epoch in (from.next().get()..=to.get()).map(Epoch::new) {
             let vesting: Vesting = self.chain.read(Key::Vesting(epoch)).unwrap_or_default();
+            for (name, amount) in &vesting.entries {
+                vested.push((PublicKey::from_bytes(*name.as_bytes()), amount.get()));
+            }
             let release: Release = self.chain.read(Key::Release(epoch)).unwrap_or_default();
-            due.extend(
-                vesting
-                    .entries
-                    .iter()
-                    .map(|(name, amount)| (PublicKey::from_bytes(*name.as_bytes()), amount.get())),
-            );
-            due.extend(release.entries.iter().map(|(name, amount)| {
-                (self.chain.standing(AssociationId(*name)).key, amount.get())
-            }));
+            for (name, amount) in &release.entries {
+                released.push((self.chain.standing(AssociationId(*name)).key, amount.get()));
+            }
         }
-        due
+        (vested, released)
     }
 
     fn take(&mut self, step: &Step) {
@@ -287,7 +295,11 @@ impl World {
 
 fn config() -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig { cases: asked.unwrap_or(32), ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: asked.unwrap_or(32),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {

@@ -274,7 +274,7 @@ fn neighbour(home: &Home) -> impl Fn(&[&str]) -> Value {
 #[test]
 fn an_association_asks_is_voted_on_and_admitted() {
     let home = Home::new();
-    home.edit("genesis.toml", "epoch_length = \"1 min\"", "epoch_length = \"4 s\"");
+    home.set("epoch_length", "\"4 s\"");
     let address = with_http(&home);
     let daemon = home.start();
     let trees = neighbour(&home);

@@ -53,9 +53,8 @@ fn a_reload_changes_the_log_level_and_keeps_the_old_file_where_the_new_one_is_wr
 /// A chain on which payments wait: the first one half an hour.
 fn patient() -> Home {
     let home = Home::new();
-    let rule = "sealing = { transactions = 100, interval = \"30 min\" }";
-    home.edit("genesis.toml", "sealing = \"immediate\"", rule);
-    home.edit("genesis.toml", "epoch_length = \"1 min\"", "epoch_length = \"1 h\"");
+    home.set("sealing", "{ transactions = 100, interval = \"30 min\" }");
+    home.set("epoch_length", "\"1 h\"");
     home
 }
 

@@ -7,17 +7,17 @@
 //!
 //! | bytes | what, numbers little-endian |
 //! |---|---|
-//! | 0..4 | `GWGD` |
-//! | 4..6 | version, 1 |
-//! | 6..8 | length of the record |
-//! | 8..16 | counter, higher in the newer slot |
+//! | 0..8 | counter, higher in the newer slot |
+//! | 8..12 | `GWGD` |
+//! | 12..14 | version, 1 |
+//! | 14..16 | length of the record |
 //! | 16..16+n | record, postcard: chain id, then [`GuardRecord`] if anything was signed |
 //! | 472..504 | SHA-256 over the tag `goodwatt/guard` and bytes 0..472 |
 //! | 504..512 | counter again |
 //!
 //! # After a crash
-//! The whole slot with the higher counter counts. A slot whose two counters differ was torn while
-//! it was written, so nothing of it ever left. Any other damaged slot may have held something
+//! The whole slot with the higher counter counts. Each attempt to write has a counter of its own; a
+//! slot whose two counters differ was torn while it was written, so nothing of it ever left. Any other damaged slot may have held something
 //! newer than the whole one: then nothing is signed until a person imports a guard.
 //!
 //! # The exchange format
@@ -179,17 +179,19 @@ impl SigningGuard {
     /// See [`GuardError`]: each forbids to sign.
     pub fn open(folder: &Folder, chain: ChainId) -> Result<Self, GuardError> {
         let file = folder.open_existing(FILE, Access::Write)?.ok_or(GuardError::Missing)?;
-        let newest = match [slot::read(&file, 0)?, slot::read(&file, 1)?] {
-            [Found::Whole(a), Found::Whole(b)] if a.counter > b.counter => a,
-            [Found::Whole(_), Found::Whole(whole)]
-            | [Found::Whole(whole), Found::Torn]
-            | [Found::Torn, Found::Whole(whole)] => whole,
+        let (newest, torn) = match [slot::read(&file, 0)?, slot::read(&file, 1)?] {
+            [Found::Whole(a), Found::Whole(b)] if a.counter > b.counter => (a, 0),
+            [Found::Whole(_), Found::Whole(whole)] => (whole, 0),
+            [Found::Whole(whole), Found::Torn(counter)]
+            | [Found::Torn(counter), Found::Whole(whole)] => (whole, counter),
             _ => return Err(GuardError::Damaged),
         };
         if newest.chain != chain {
             return Err(GuardError::WrongChain(newest.chain));
         }
-        Ok(Self { chain, file, counter: newest.counter, record: newest.record })
+        // The next write goes to the other slot, with a counter above every torn attempt there.
+        let ahead = torn.saturating_sub(newest.counter).div_ceil(2) * 2;
+        Ok(Self { chain, file, counter: newest.counter + ahead, record: newest.record })
     }
 
     /// What was signed last.
@@ -222,9 +224,10 @@ impl SigningGuard {
     /// Writes a record into the older slot, and waits until it is on the card.
     ///
     /// After an error the slot may hold it or not; nothing of it was signed, and the next write
-    /// goes to the same slot again.
+    /// goes to the same slot again, with another counter.
     fn write(&mut self, record: Option<GuardRecord>) -> Result<(), DiskError> {
         let slot = Slot { counter: self.counter + 1, chain: self.chain, record };
+        self.counter += 2;
         self.file.write_at(slot.offset(), &slot.encode())?;
         self.file.sync()?;
         (self.counter, self.record) = (slot.counter, record);

@@ -146,6 +146,9 @@ impl Audit {
             }
             Key::Release(_) => {
                 let release: Release = chain.read(key).expect("it is there");
+                let admitted = chain.registry().admitted;
+                let named = |(name, _): &_| admitted.contains(&AssociationId(*name));
+                assert!(release.entries.iter().all(named), "money waits for the admitted alone");
                 plus(&mut self.releasing, sum(release.entries.iter().map(|(_, amount)| *amount)));
             }
             Key::PreviousTerm | Key::CurrentTerm | Key::NextTerm => {

@@ -25,6 +25,8 @@ pub(crate) struct Shadow {
     owners: BTreeMap<PublicKey, PublicKey>,
     /// The latest request of each association.
     pub(crate) latest: BTreeMap<PublicKey, AssociationId>,
+    /// All fees ever paid, in grains.
+    pub(crate) fees: u64,
 }
 
 struct Vote {
@@ -58,6 +60,7 @@ impl Shadow {
             senders: BTreeMap::new(),
             owners: BTreeMap::new(),
             latest: BTreeMap::new(),
+            fees: 0,
         }
     }
 
@@ -70,7 +73,7 @@ impl Shadow {
         &mut self,
         chain: &Chain,
         before: &InCharge,
-        due: Vec<(PublicKey, u64)>,
+        due: impl Iterator<Item = (PublicKey, u64)>,
         block: &Block,
     ) {
         self.owners.extend(before.validators.iter().map(|v| (v.signer, v.owner)));
@@ -81,7 +84,7 @@ impl Shadow {
         let now = chain.epoch();
         if now > self.epoch {
             self.epoch = now;
-            due.into_iter().for_each(|(key, amount)| self.credit(key, amount));
+            due.for_each(|(key, amount)| self.credit(key, amount));
             self.count_votes(chain);
             self.admitted.retain(|_, expires| *expires > now);
             self.ballots.retain(|id, vote| {
@@ -139,6 +142,7 @@ impl Shadow {
             *balance = balance.checked_sub(amount).expect("nobody spends what it has not");
         };
         spend(self, content.fee.get());
+        self.fees += content.fee.get();
         match &content.action {
             Action::Transfer(transfer) => {
                 spend(self, transfer.amount.get());

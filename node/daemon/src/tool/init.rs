@@ -58,13 +58,13 @@ fn create(path: &Path, text: &str) -> Result<(), ToolError> {
 pub(super) fn run(context: &Context, init: &Init) -> Result<(), ToolError> {
     let folder = &init.folder;
     let given = init.genesis.as_deref().map(read_genesis).transpose()?;
-    // The configuration's paths count from the data folder, so that has to be there first.
-    fs::create_dir_all(folder.join("data")).map_err(failed(folder))?;
     let config = folder.join(CONFIG_FILE);
     if config.exists() {
         let message = format!("{} is there already: nothing was changed", config.display());
         return Err(ToolError::failed(message));
     }
+    // The configuration's paths count from the data folder, so that has to be there first.
+    fs::create_dir_all(folder.join("data")).map_err(failed(folder))?;
     let root = RootSecret::generate().map_err(ToolError::failed)?;
     let words: Vec<&str> = Words::of(&root).iter().collect();
     let address = key::create(context, &folder.join("owner.key"), root, init.unprotected)?;

@@ -163,6 +163,7 @@ impl Engine {
         self.retry_at = None;
         if let Err(stuck) = self.work(now) {
             self.note_stuck(&stuck);
+            self.mend_index();
         } else if self.stuck.take().is_some() {
             tracing::info!("sealing goes on");
         }
@@ -176,6 +177,20 @@ impl Engine {
         self.stuck = Some(message);
         self.forget_height();
         self.retry_at = Some(Instant::now() + RETRY);
+    }
+
+    /// Sets an index that failed aside, and replays the log into a fresh one.
+    fn mend_index(&mut self) {
+        let Some(failure) = self.ledger.leaves().failure() else { return };
+        tracing::error!("the state index failed ({failure}): it is rebuilt from the block log");
+        match home::rebuild(&self.ledger, &self.home.log) {
+            Ok(rebuilt) => {
+                self.ledger = rebuilt.ledger;
+                self.last_checkpoint = self.ledger.tip().height;
+                tracing::info!("the state index is rebuilt");
+            }
+            Err(error) => tracing::error!("the state index cannot be rebuilt: {error}"),
+        }
     }
 
     /// Leaves the height at work; what was written for it is found again when it begins anew.

@@ -223,6 +223,15 @@ fn resume(
     }
 }
 
+/// The state made anew from genesis and the log, in place of an index that failed.
+pub(super) fn rebuild(failed: &Ledger<Index>, log: &BlockLog) -> Result<Replay, HomeError> {
+    let index = Index::begin_anew_at(failed.leaves().path())?;
+    let ledger = Ledger::begin(Arc::clone(failed.genesis()), index)?;
+    let mut replay = Replay { ledger, transactions: 0, tip_certificate: None };
+    replay.run(log)?;
+    Ok(replay)
+}
+
 /// Carrying out the blocks of the log that the state does not have yet.
 #[derive(Debug)]
 pub(crate) struct Replay {

@@ -149,6 +149,14 @@ impl Home {
         std::fs::write(self.path(name), text.replacen(old, new, 1)).expect("it can be written");
     }
 
+    /// Sets a parameter of the chain, which is not begun yet.
+    pub(crate) fn set(&self, parameter: &str, value: &str) {
+        let text = std::fs::read_to_string(self.path("genesis.toml")).expect("a genesis");
+        let start = format!("{parameter} = ");
+        let old = text.lines().find(|line| line.starts_with(&start)).expect("every parameter");
+        self.edit("genesis.toml", old, &format!("{start}{value}"));
+    }
+
     /// Runs the tool on this folder.
     pub(crate) fn tool(&self, args: &[&str]) -> Ended {
         self.tool_reading(args, "")

@@ -29,8 +29,8 @@ pub(super) struct Slot {
 pub(super) enum Found {
     /// A record.
     Whole(Slot),
-    /// A write that the power cut: nothing of it was ever signed.
-    Torn,
+    /// Writes that the power cut: nothing of them was ever signed. With the highest counter seen.
+    Torn(u64),
     /// Something else.
     Damaged,
 }
@@ -45,10 +45,11 @@ impl Slot {
         let record = codec::encode(&(self.chain, self.record));
         let counter = self.counter.to_le_bytes();
         let mut bytes = [0; SECTOR_BYTES];
-        bytes[..4].copy_from_slice(MAGIC);
-        bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
-        bytes[6..8].copy_from_slice(&(record.len() as u16).to_le_bytes());
-        bytes[8..HEADER_BYTES].copy_from_slice(&counter);
+        // The counter comes first: whatever part of a write is torn off, the two differ.
+        bytes[..8].copy_from_slice(&counter);
+        bytes[8..12].copy_from_slice(MAGIC);
+        bytes[12..14].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[14..HEADER_BYTES].copy_from_slice(&(record.len() as u16).to_le_bytes());
         bytes[HEADER_BYTES..HEADER_BYTES + record.len()].copy_from_slice(&record);
         let digest = Digest32::of(GUARD, &[&bytes[..DIGEST_AT]]);
         bytes[DIGEST_AT..DIGEST_AT + 32].copy_from_slice(digest.as_bytes());
@@ -56,23 +57,30 @@ impl Slot {
         bytes
     }
 
+    /// The record, if the digest vouches for it. A counter that was changed is known by the other
+    /// one: the digest covers the one in front.
     fn decode(bytes: &[u8; SECTOR_BYTES]) -> Option<Self> {
+        let mut mended = *bytes;
+        mended[..8].copy_from_slice(&back(bytes).to_le_bytes());
+        Self::decode_exact(bytes).or_else(|| Self::decode_exact(&mended))
+    }
+
+    fn decode_exact(bytes: &[u8; SECTOR_BYTES]) -> Option<Self> {
         let digest = Digest32::of(GUARD, &[&bytes[..DIGEST_AT]]);
         let (header, _) = bytes.split_first_chunk::<HEADER_BYTES>()?;
         let whole = bytes[DIGEST_AT..DIGEST_AT + 32] == *digest.as_bytes();
-        if !whole || header[..4] != *MAGIC || header[4..6] != VERSION.to_le_bytes() {
+        if !whole || header[8..12] != *MAGIC || header[12..14] != VERSION.to_le_bytes() {
             return None;
         }
-        let len = usize::from(u16::from_le_bytes([header[6], header[7]]));
+        let len = usize::from(u16::from_le_bytes([header[14], header[15]]));
         let record = bytes.get(HEADER_BYTES..HEADER_BYTES + len)?;
         let (chain, record) = codec::decode(record).ok()?;
-        let counter = front(bytes);
-        (counter == back(bytes)).then_some(Self { counter, chain, record })
+        Some(Self { counter: front(bytes), chain, record })
     }
 }
 
 fn front(bytes: &[u8; SECTOR_BYTES]) -> u64 {
-    u64::from_le_bytes(core::array::from_fn(|at| bytes[8 + at]))
+    u64::from_le_bytes(core::array::from_fn(|at| bytes[at]))
 }
 
 fn back(bytes: &[u8; SECTOR_BYTES]) -> u64 {
@@ -86,9 +94,8 @@ pub(super) fn read(file: &NamedFile, number: u64) -> Result<Found, DiskError> {
     Ok(match Slot::decode(&bytes) {
         Some(slot) if slot.counter % 2 == number => Found::Whole(slot),
         Some(_) => Found::Damaged,
-        // Two slots write counters two apart, so a torn one shows neighbours: of any other pair
-        // one was changed afterwards.
-        None if front(&bytes).abs_diff(back(&bytes)) == 2 => Found::Torn,
+        // Every attempt to write has a counter of its own, so what is torn shows two of them.
+        None if front(&bytes) != back(&bytes) => Found::Torn(front(&bytes).max(back(&bytes))),
         None => Found::Damaged,
     })
 }
