@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 
 use goodwatt_chain::block::Certificate;
 use goodwatt_chain::hash::{BlockId, Digest32};
-use goodwatt_chain::signature::{PublicKey, Signature};
+use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::{Height, Round};
 use goodwatt_chain::validators::ValidatorSet;
-use goodwatt_chain::vote::{Evidence, SignedVote, Vote, VoteKind};
+use goodwatt_chain::vote::{Evidence, Vote, VoteKind};
 use serde::{Deserialize, Serialize};
 
 use crate::polka::Polka;
@@ -65,45 +65,43 @@ pub struct HeightStart {
 /// What a crash left of a height that was begun.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
-    /// What the signing guard holds of this signer, whatever the height.
+    /// What the signing guard holds, whatever the height and the key.
     pub signed: Option<LastSigned>,
     /// The write-ahead log, in the order it was written; entries of other heights are passed over.
     pub entries: Vec<WalEntry>,
 }
 
-/// The guard's last record: nothing at or below it may be signed again.
+/// The last thing the guard let through: nothing up to it may be signed again, but word for word.
 ///
-/// A vote is made whole again from it, and said again: the log may not have had it when the power
-/// failed, and the others may be waiting for it.
+/// A vote is asked for once more, word for word, if the log has lost it: the others may be waiting
+/// for it. A record of a proposal does not say enough for that; the round goes on without.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LastSigned {
+    /// The key that signed.
+    pub signer: PublicKey,
     /// Where it stands.
     pub mark: Mark,
     /// The block it was for, if any.
     pub block: Option<BlockId>,
-    /// The signature that was let out, or was about to be.
-    pub signature: Signature,
 }
 
 impl LastSigned {
-    /// The vote it records, if it is of this signer; a record of a proposal is too short for one.
+    /// The vote it records, if it is one.
     #[must_use]
-    pub fn vote(&self, signer: PublicKey) -> Option<SignedVote> {
+    pub const fn vote(&self) -> Option<Vote> {
         let kind = match self.mark.step {
             Step::Proposal => return None,
             Step::Prevote => VoteKind::Prevote,
             Step::Precommit => VoteKind::Precommit,
         };
         let Mark { height, round, .. } = self.mark;
-        let vote = Vote { kind, height, round, block: self.block, signer };
-        Some(SignedVote { vote, signature: self.signature })
+        Some(Vote { kind, height, round, block: self.block, signer: self.signer })
     }
 }
 
-impl From<&SignedStatement> for LastSigned {
-    fn from(signed: &SignedStatement) -> Self {
-        let statement = signed.statement();
-        Self { mark: statement.mark(), block: statement.block(), signature: signed.signature() }
+impl From<Statement> for LastSigned {
+    fn from(statement: Statement) -> Self {
+        Self { signer: statement.signer(), mark: statement.mark(), block: statement.block() }
     }
 }
 
@@ -135,7 +133,8 @@ pub enum Action {
     CancelTimeouts,
     /// Ask the guard for all of these in one durable write, sign what it lets through, and answer
     /// with [`Event::Signed`]. At most one such action comes out of one event, and it is the last.
-    /// Requests go to the guard in the order they came; see [`WalEntry`] for what goes first.
+    /// Requests go to the guard in the order they came; see [`WalEntry`] for what goes first. They
+    /// rise from step to step, but for the guard's [last vote](LastSigned) after a restart.
     Sign(Vec<Statement>),
     /// A validator signed two things that contradict each other; proof for a transaction.
     Evidence(Evidence),
@@ -159,9 +158,9 @@ pub enum SilentReason {
     /// The chain here ends below what the key has signed already.
     #[error("the guard has signed for {0}, which this chain has not reached: let it catch up")]
     GuardAhead(Height),
-    /// The guard's record of this height is not by this key on this chain.
-    #[error("the guard has signed for this height with another key: it belongs to another node")]
-    ForeignGuard,
+    /// The guard has signed for this height with another key than the one held now.
+    #[error("{0} has signed for this height here: this board signs from the next one on")]
+    ForeignGuard(PublicKey),
     /// A precommit for a block was signed, but the log does not prove its lock.
     #[error("the log lost the lock of {0} that the guard signed: fetch the block from a peer")]
     LockLost(Round),

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use goodwatt_chain::hash::{BlockId, ChainId};
-use goodwatt_chain::signature::{PublicKey, Signature, SigningKey};
+use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_chain::units::{Height, Round};
 use goodwatt_chain::vote::{Proposal, SignedProposal, SignedVote, Vote, VoteKind};
 use serde::{Deserialize, Serialize};
@@ -108,15 +108,6 @@ impl SignedStatement {
         match self {
             Self::Proposal(signed) => Statement::Proposal(signed.proposal),
             Self::Vote(signed) => Statement::Vote(signed.vote),
-        }
-    }
-
-    /// The signature.
-    #[must_use]
-    pub const fn signature(&self) -> Signature {
-        match self {
-            Self::Proposal(signed) => signed.signature,
-            Self::Vote(signed) => signed.signature,
         }
     }
 

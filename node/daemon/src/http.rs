@@ -55,7 +55,7 @@ async fn ask<T: DeserializeOwned>(validator: &Handle, call: Call) -> Result<T, F
     serde_json::from_value(value).map_err(|error| Fault::new(FaultKind::Failed, error))
 }
 
-fn unavailable(fault: Fault) -> Response {
+fn unavailable(fault: &Fault) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", fault.message)).into_response()
 }
 
@@ -68,7 +68,7 @@ async fn serve_metrics(State(validator): State<Handle>) -> Response {
     };
     match read.await {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
-        Err(fault) => unavailable(fault),
+        Err(fault) => unavailable(&fault),
     }
 }
 
@@ -76,7 +76,7 @@ async fn serve_metrics(State(validator): State<Handle>) -> Response {
 async fn healthz(State(validator): State<Handle>) -> Response {
     match ask::<Status>(&validator, Call::Status).await {
         Ok(_) => "alive\n".into_response(),
-        Err(fault) => unavailable(fault),
+        Err(fault) => unavailable(&fault),
     }
 }
 
@@ -89,6 +89,6 @@ async fn readyz(State(validator): State<Handle>) -> Response {
                 .into_response()
         }
         Ok(_) => "ready\n".into_response(),
-        Err(fault) => unavailable(fault),
+        Err(fault) => unavailable(&fault),
     }
 }

@@ -18,7 +18,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 type Labels = Vec<(&'static str, String)>;
 type Float = Gauge<f64, AtomicU64>;
 
-/// All metrics as OpenMetrics text.
+/// All metrics as `OpenMetrics` text.
 #[must_use]
 pub fn encode(status: &Status, slots: &Slots, donations: &Donations) -> String {
     let mut registry = Registry::with_prefix("goodwatt");

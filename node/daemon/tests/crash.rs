@@ -60,7 +60,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-/// SplitMix64: a seed gives the same moments again.
+/// `SplitMix64`: a seed gives the same moments again.
 struct Random(u64);
 
 impl Random {
@@ -163,7 +163,7 @@ impl Witness {
             self.acknowledge(id, height);
         }
         for (height, block) in heard.tips {
-            self.see_tip(height, block);
+            self.see_tip(height, &block);
         }
     }
 
@@ -173,9 +173,9 @@ impl Witness {
         assert!(before.is_none_or(|before| before == height), "sealed at {before:?} and {height}");
     }
 
-    fn see_tip(&mut self, height: u64, block: String) {
-        let before = self.tips.insert(height, block.clone());
-        assert!(before.as_ref().is_none_or(|before| *before == block), "two blocks at {height}");
+    fn see_tip(&mut self, height: u64, block: &str) {
+        let before = self.tips.insert(height, block.to_owned());
+        assert!(before.as_ref().is_none_or(|before| before == block), "two blocks at {height}");
     }
 
     /// What has to hold whenever the daemon is back.
@@ -185,7 +185,7 @@ impl Witness {
         assert!(status.height >= self.tip, "back to {} from {}", status.height, self.tip);
         assert!(status.signing, "{:?}: {}", status.not_signing_because, daemon.log());
         self.tip = status.height;
-        self.see_tip(status.height, status.block_id);
+        self.see_tip(status.height, &status.block_id);
         let recent = self.acknowledged.iter().filter(|(_, height)| **height + 40 > status.height);
         let recent = recent.map(|(id, _)| id.as_str());
         for id in recent.chain(also.iter().copied()) {

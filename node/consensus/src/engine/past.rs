@@ -3,9 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use goodwatt_chain::hash::{BlockId, ChainId};
+use goodwatt_chain::hash::BlockId;
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::{Height, Round};
+use goodwatt_chain::vote::Vote;
 
 use crate::event::{LastSigned, Recovered, SilentReason, WalEntry};
 use crate::polka::Polka;
@@ -22,12 +23,7 @@ pub(super) struct Past {
 }
 
 impl Past {
-    pub(super) fn of(
-        chain: &ChainId,
-        height: Height,
-        signer: Option<PublicKey>,
-        recovered: Recovered,
-    ) -> Self {
+    pub(super) fn of(height: Height, signer: Option<PublicKey>, recovered: Recovered) -> Self {
         let Recovered { signed: guard, entries } = recovered;
         let mut past = Self { height, own: Vec::new(), polkas: Vec::new(), guard };
         for entry in entries {
@@ -42,44 +38,47 @@ impl Past {
         });
         past.polkas.retain(|polka| polka.height == height);
         past.polkas.sort_by_key(|polka| polka.round);
-        past.recall(chain, signer);
         past
     }
 
-    /// Adds the guard's last vote to the own words, if the log did not have it yet.
-    fn recall(&mut self, chain: &ChainId, signer: Option<PublicKey>) {
-        let last = self.guard.filter(|last| last.mark.height == self.height);
-        let vote = last.zip(signer).and_then(|(last, signer)| last.vote(signer));
-        let own = vote.filter(|vote| vote.verify(chain)).map(SignedStatement::Vote);
-        self.own.extend(own.filter(|own| !self.knows(own.statement().mark())));
+    /// The guard's record, if it is of this height.
+    fn last(&self) -> Option<LastSigned> {
+        self.guard.filter(|last| last.mark.height == self.height)
     }
 
-    /// Whether what was said at `mark` is known.
-    fn knows(&self, mark: Mark) -> bool {
-        self.own.iter().any(|own| own.statement().mark() == mark)
+    /// The guard's last vote, if the log has lost it.
+    pub(super) fn lost(&self) -> Option<Vote> {
+        let last = self.last()?;
+        let known = self.own.iter().any(|own| own.statement().mark() == last.mark);
+        last.vote().filter(|_| !known)
     }
 
-    /// Why nothing may be signed at this height, if so.
-    pub(super) fn silence(&self) -> Option<SilentReason> {
-        match self.guard.map(|last| last.mark) {
-            Some(mark) if mark.height > self.height => {
-                return Some(SilentReason::GuardAhead(mark.height));
-            }
-            Some(mark) if mark.height == self.height && self.is_foreign(mark) => {
-                return Some(SilentReason::ForeignGuard);
-            }
-            _ => {}
-        }
+    /// Everything known to have been signed at this height: where it stands, and for what.
+    fn signed(&self) -> impl Iterator<Item = (Mark, Option<BlockId>)> {
         let own = self.own.iter().map(SignedStatement::statement);
-        let mut locks = own.filter(|own| own.mark().step == Step::Precommit);
-        let unproven = locks
-            .find(|own| own.block().is_some_and(|block| !self.proves(own.mark().round, block)));
-        unproven.map(|own| SilentReason::LockLost(own.mark().round))
+        let last = self.last().map(|last| (last.mark, last.block));
+        own.map(|own| (own.mark(), own.block())).chain(last)
     }
 
-    /// Whether a vote on the guard did not turn out to be an own one.
-    fn is_foreign(&self, mark: Mark) -> bool {
-        mark.step != Step::Proposal && !self.knows(mark)
+    /// Why nothing may be signed at this height with this key, if so.
+    pub(super) fn silence(&self, signer: &PublicKey) -> Option<SilentReason> {
+        match self.guard {
+            Some(last) if last.mark.height > self.height => {
+                Some(SilentReason::GuardAhead(last.mark.height))
+            }
+            Some(last) if last.mark.height == self.height && last.signer != *signer => {
+                Some(SilentReason::ForeignGuard(last.signer))
+            }
+            _ => self.lost_lock().map(SilentReason::LockLost),
+        }
+    }
+
+    /// The round of a lock whose proof is lost.
+    fn lost_lock(&self) -> Option<Round> {
+        let mut precommits = self.signed().filter(|(mark, _)| mark.step == Step::Precommit);
+        let unproven = precommits
+            .find(|(mark, block)| block.is_some_and(|block| !self.proves(mark.round, block)));
+        unproven.map(|(mark, _)| mark.round)
     }
 
     fn proves(&self, round: Round, block: BlockId) -> bool {
@@ -88,9 +87,7 @@ impl Past {
 
     /// The last thing signed at this height.
     fn last_signed(&self) -> Option<Mark> {
-        let own = self.own.iter().map(|own| own.statement().mark());
-        let guard = self.guard.map(|last| last.mark).filter(|mark| mark.height == self.height);
-        own.chain(guard).max()
+        self.signed().map(|(mark, _)| mark).max()
     }
 
     /// The round to resume: where it left off.

@@ -19,7 +19,7 @@ use super::signing::Signing;
 use crate::event::{Action, HeightStart, Timeout};
 use crate::polka::Polka;
 use crate::refusal::Refusal;
-use crate::statement::{Message, SignedStatement, Step};
+use crate::statement::{Message, SignedStatement, Statement, Step};
 
 impl Running {
     /// Begins the height at the round where an earlier run left off, or at the first.
@@ -29,13 +29,11 @@ impl Running {
             return Err(Refusal::NoWeight);
         }
         let rules = Rules { validators, seed };
-        let position = signer.and_then(|signer| rules.position(&signer));
-        let past = Past::of(&chain, height, signer.filter(|_| position.is_some()), recovered);
-        let silent = position.and_then(|_| past.silence());
-        let (key, me) = match (position, silent) {
-            (Some(position), None) => (signer, position),
-            _ => (None, Position::OBSERVER),
-        };
+        let signer = signer.filter(|signer| rules.position(signer).is_some());
+        let past = Past::of(height, signer, recovered);
+        let silent = signer.and_then(|signer| past.silence(&signer));
+        let key = signer.filter(|_| silent.is_none());
+        let me = key.and_then(|key| rules.position(&key)).unwrap_or(Position::OBSERVER);
         let signing = Signing::new(key, past.last_asked());
         let mut running = Self::new(chain, height, rules, me, signing);
         running.resume(past)?;
@@ -44,7 +42,7 @@ impl Running {
     }
 
     fn resume(&mut self, past: Past) -> Result<(), Refusal> {
-        let round = past.round();
+        let (round, lost) = (past.round(), past.lost());
         for polka in past.polkas {
             self.actions.clear();
             self.lock_again(polka)?;
@@ -53,7 +51,11 @@ impl Running {
             self.actions.clear();
             self.begin(round)?;
         }
-        self.repeat(&past.own, round)
+        self.repeat(&past.own, round)?;
+        if let Some(vote) = lost {
+            self.signing.ask_again(Statement::Vote(vote));
+        }
+        Ok(())
     }
 
     /// Leads the engine to a round without passing through those before it.

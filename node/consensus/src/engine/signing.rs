@@ -40,6 +40,13 @@ impl Signing {
         statement.is_some()
     }
 
+    /// Asks once more, word for word, for what the guard let through before a crash. It goes first.
+    pub(super) fn ask_again(&mut self, statement: Statement) {
+        if self.key.is_some() {
+            self.batch.insert(0, statement);
+        }
+    }
+
     /// Everything the event at hand asked for, as one action.
     pub(super) fn request(&mut self) -> Option<Action> {
         let batch = core::mem::take(&mut self.batch);

@@ -2,14 +2,13 @@
 
 use goodwatt_chain::codec;
 use goodwatt_chain::hash::BlockId;
-use goodwatt_chain::signature::Signature;
 use goodwatt_chain::units::{Height, Round};
 use goodwatt_chain::vote::VoteKind;
 use goodwatt_consensus::{
     Action, LastSigned, Mark, Message, Refusal, SignedStatement, SilentReason, Step, WalEntry,
 };
 
-use crate::board::{BAD, Board, Job, block, validators};
+use crate::board::{BAD, Board, Job, block, key, validators};
 use crate::network::Network;
 use crate::peers::{prevote, proposal, vote_at};
 
@@ -135,6 +134,7 @@ fn the_last_words_come_back_from_the_guard_when_the_log_has_lost_them() {
     board.crash(0);
     assert!(!has_it(&board));
     board.start().unwrap();
+    board.work_off();
     assert!(board.outbox.contains(&Message::Statement(last)));
     assert!(board.silent.is_empty());
     // And they count: two more precommits decide.
@@ -159,11 +159,10 @@ fn a_guard_that_signed_with_another_key_keeps_silent() {
     let (mut board, network, block) = locked();
     board.crash(9);
     board.wal.clear();
-    let mut last = board.guard.unwrap();
-    last.signature = Signature::from_bytes([3; 64]);
-    board.guard = Some(last);
+    let other = key(9).public();
+    board.guard = board.guard.map(|last| LastSigned { signer: other, ..last });
     board.start().unwrap();
-    assert_eq!(board.silent, [SilentReason::ForeignGuard]);
+    assert_eq!(board.silent, [SilentReason::ForeignGuard(other)]);
     check_silent_in_round_1(&mut board, &network, block);
 }
 
@@ -186,8 +185,7 @@ fn move_to_round_1_as_observer(board: &mut Board) {
 fn a_guard_ahead_of_the_chain_keeps_silent() {
     let mut board = Board::new(0, &validators(&[1]));
     let mark = Mark { height: Height::new(5), round: Round::ZERO, step: Step::Proposal };
-    board.guard =
-        Some(LastSigned { mark, block: Some(BAD), signature: Signature::from_bytes([3; 64]) });
+    board.guard = Some(LastSigned { signer: board.key.public(), mark, block: Some(BAD) });
     board.start().unwrap();
     board.work_off();
     board.time_out();
@@ -199,8 +197,7 @@ fn a_guard_ahead_of_the_chain_keeps_silent() {
 fn a_guard_of_an_earlier_height_binds_nothing() {
     let mut board = Board::new(0, &validators(&[1]));
     let mark = Mark { height: Height::ZERO, round: Round::new(7), step: Step::Precommit };
-    board.guard =
-        Some(LastSigned { mark, block: Some(BAD), signature: Signature::from_bytes([3; 64]) });
+    board.guard = Some(LastSigned { signer: board.key.public(), mark, block: Some(BAD) });
     board.start().unwrap();
     board.work_off();
     assert_eq!(board.decided[&HEIGHT].round, Round::ZERO);

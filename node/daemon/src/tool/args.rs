@@ -314,7 +314,7 @@ pub struct RequestArgs {
     /// Name of the association
     #[arg(long)]
     pub name: String,
-    /// climate, hunger, diseases, children or human_condition
+    /// climate, hunger, diseases, children or `human_condition`
     #[arg(long, value_parser = parse_category)]
     pub category: Category,
     /// Web address, https://...

@@ -229,7 +229,7 @@ impl<'a> Script<'a> {
     fn pay(&self) -> Result<(), ToolError> {
         let (owner, neighbour) = (&self.stage.owner, &self.neighbour);
         self.stage.send(owner, transfer(neighbour.public(), PAYMENT, "there")?)?;
-        if self.step % 2 == 0 {
+        if self.step.is_multiple_of(2) {
             let back = PAYMENT.mul_div_floor(1, 2);
             self.stage.send(neighbour, transfer(owner.public(), back, "and back")?)?;
         }

@@ -27,6 +27,7 @@ pub enum ToolError {
 
 impl ToolError {
     /// A failure with its message.
+    #[expect(clippy::needless_pass_by_value, reason = "an error ends here")]
     pub fn failed(message: impl ToString) -> Self {
         Self::Failed(message.to_string())
     }

@@ -61,7 +61,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         Command::Balance { address } => show::balance(context, address),
         Command::History { address, limit } => show::history(context, address, limit),
         Command::Tx { id } => show::transaction(context, id),
-        Command::Slot(command) => slot(context, command),
+        Command::Slot(command) => slot(context, &command),
         Command::Association(command) => association(context, command),
         Command::Donations => show::donations(context),
         Command::Guard(GuardCommand::Export) => guard::export(context),
@@ -97,10 +97,10 @@ fn key(context: &Context, command: KeyCommand) -> Result<(), ToolError> {
     }
 }
 
-fn slot(context: &Context, command: SlotCommand) -> Result<(), ToolError> {
+fn slot(context: &Context, command: &SlotCommand) -> Result<(), ToolError> {
     match command {
         SlotCommand::Buy { amount, prefer, sending } => {
-            sending::buy_slot(context, amount, prefer, &sending)
+            sending::buy_slot(context, *amount, *prefer, sending)
         }
         SlotCommand::List => show::slots(context),
     }

@@ -10,6 +10,7 @@ use goodwatt_chain::leaves::MemoryLeaves;
 use goodwatt_chain::ledger::{Ledger, Signatures};
 use goodwatt_chain::signature::Batch;
 use goodwatt_chain::state::{Key, Totals};
+use goodwatt_chain::units::Grains;
 use goodwatt_store::{BlockLog, DataDirLock, Folder};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -147,6 +148,6 @@ fn money_is_conserved(ledger: &Ledger<MemoryLeaves>, totals: &Totals) -> Result<
     let held =
         [totals.pool, totals.deposits, totals.fees_in_flight, totals.vesting, totals.releasing];
     let there: u64 = held.iter().map(|part| part.get()).sum::<u64>() + balances;
-    let genesis = ledger.genesis().supply().map_or(0, |supply| supply.get());
+    let genesis = ledger.genesis().supply().map_or(0, Grains::get);
     Ok(there == genesis + totals.minted.get())
 }

@@ -38,7 +38,7 @@ pub(super) enum LogEntry {
     /// What the core asked to keep.
     Core(WalEntry),
     /// The body of a block that is voted for.
-    Body(Block),
+    Body(Box<Block>),
 }
 
 impl Engine {
@@ -91,7 +91,7 @@ impl Engine {
                 return Ok(Some(Event::BlockChecked { height, block, valid }));
             }
             Action::Persist(entry) => self.log_entry(&LogEntry::Core(entry))?,
-            Action::Sign(statements) => return self.sign(statements).map(Some),
+            Action::Sign(statements) => return self.sign(&statements).map(Some),
             Action::Decide(certificate) => self.seal(*certificate)?,
             Action::ScheduleTimeout(timeout) => self.schedule(timeout),
             Action::CancelTimeouts => self.timers.clear(),
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     /// Puts statements through the guard, and signs what it lets through.
-    fn sign(&mut self, statements: Vec<Statement>) -> Result<Event, Stuck> {
+    fn sign(&mut self, statements: &[Statement]) -> Result<Event, Stuck> {
         let precommit = statements
             .iter()
             .find(|statement| statement.mark().step == Step::Precommit)
@@ -150,7 +150,7 @@ impl Engine {
         }
         let Some((signer, _)) = self.own_seat() else { return Ok(Event::Signed(Vec::new())) };
         let key = signer.key().clone();
-        let allowed = self.home.guard.allow(&statements)?;
+        let allowed = self.home.guard.allow(statements)?;
         if allowed.len() < statements.len() {
             self.guard_refusals += (statements.len() - allowed.len()) as u64;
         }
@@ -163,7 +163,7 @@ impl Engine {
     /// Before a precommit, the body it is for and all that led to it have to be on the card.
     fn keep_body(&mut self, block: BlockId) -> Result<(), Stuck> {
         if let Some(candidate) = self.candidate.as_ref().filter(|held| held.id == block) {
-            let entry = LogEntry::Body(candidate.block.clone());
+            let entry = LogEntry::Body(Box::new(candidate.block.clone()));
             self.log_entry(&entry)?;
         }
         Ok(self.home.wal.sync()?)
@@ -171,8 +171,7 @@ impl Engine {
 
     /// What a crash left of this height: the body goes to the candidate, the rest to the core.
     fn recover(&mut self, height: Height, signer: Option<PublicKey>) -> Result<Recovered, Stuck> {
-        let key = signer.and_then(|signer| self.signers.find(&signer));
-        let signed = key.and_then(|signer| self.home.guard.last(signer.key()));
+        let signed = signer.and_then(|_| self.home.guard.last());
         let mut recovered = Recovered { signed, entries: Vec::new() };
         if self.home.wal.height() != height {
             self.home.wal.reset(height)?;
@@ -181,7 +180,7 @@ impl Engine {
         for entry in self.home.wal.entries()? {
             match codec::decode(&entry) {
                 Ok(LogEntry::Core(entry)) => recovered.entries.push(entry),
-                Ok(LogEntry::Body(block)) => self.recover_body(block),
+                Ok(LogEntry::Body(block)) => self.recover_body(*block),
                 Err(error) => tracing::warn!("an entry of the write-ahead log: {error}"),
             }
         }

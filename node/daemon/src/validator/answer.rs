@@ -8,7 +8,7 @@ use goodwatt_chain::mempool::{AdmissionError, Dropped};
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::state::{Bids, Key, StateError};
 use goodwatt_chain::transaction::Transaction;
-use goodwatt_chain::units::Height;
+use goodwatt_chain::units::{Height, HeightDelta};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -139,7 +139,7 @@ impl Engine {
     /// Blocks and transactions sealed since the start.
     fn since_start(&self) -> (u64, u64) {
         let blocks = self.ledger.tip().height.since(self.height_at_start);
-        (blocks.map_or(0, |delta| delta.get()), self.transactions - self.transactions_at_start)
+        (blocks.map_or(0, HeightDelta::get), self.transactions - self.transactions_at_start)
     }
 
     fn status(&mut self) -> Result<Status, Fault> {

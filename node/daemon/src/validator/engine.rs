@@ -13,7 +13,7 @@ use goodwatt_chain::ledger::{Applied, BlockError, Ledger};
 use goodwatt_chain::mempool::{AdmissionError, Mempool};
 use goodwatt_chain::state::StateError;
 use goodwatt_chain::transaction::Transaction;
-use goodwatt_chain::units::{Height, UnixMillis};
+use goodwatt_chain::units::{Height, HeightDelta, UnixMillis};
 use goodwatt_consensus::clock::ClockFault;
 use goodwatt_consensus::sealing::{Facts, Waiting, due};
 use goodwatt_consensus::{Event, Tendermint, Timeout};
@@ -278,7 +278,7 @@ impl Engine {
 
     fn checkpoint_in_time(&mut self) -> Result<(), Stuck> {
         let tip = self.ledger.tip().height;
-        let blocks = tip.since(self.last_checkpoint).map_or(0, |delta| delta.get());
+        let blocks = tip.since(self.last_checkpoint).map_or(0, HeightDelta::get);
         if blocks >= CHECKPOINT_BLOCKS || self.ledger.leaves().dirty() >= DIRTY_MAX {
             self.checkpoint()?;
         }

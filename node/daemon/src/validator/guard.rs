@@ -1,12 +1,8 @@
 //! The signing guard as the validator uses it: statements in, what may be signed out.
 
 use goodwatt_chain::hash::{ChainId, Digest32};
-use goodwatt_chain::signature::{Signature, SigningKey};
-use goodwatt_chain::vote::{Vote, VoteKind};
 use goodwatt_consensus::{LastSigned, Mark, Statement, Step};
-use goodwatt_store::{
-    DiskError, Folder, GuardError, GuardRecord, GuardStep, SignRequest, SigningGuard,
-};
+use goodwatt_store::{DiskError, Folder, GuardError, GuardStep, SignRequest, SigningGuard};
 
 /// Why nothing may be signed.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +43,8 @@ impl Guard {
         self.guard.as_ref().err().cloned()
     }
 
-    /// What was signed last, with its signature if it was a vote by `key`: the same words get the
-    /// same signature again.
-    pub(super) fn last(&self, key: &SigningKey) -> Option<LastSigned> {
+    /// What was signed last.
+    pub(super) fn last(&self) -> Option<LastSigned> {
         let record = self.guard.as_ref().ok()?.record()?;
         let (step, signed) = record.last()?;
         let step = match step {
@@ -58,17 +53,7 @@ impl Guard {
             GuardStep::Precommit => Step::Precommit,
         };
         let mark = Mark { height: record.height, round: record.round, step };
-        let kind = match step {
-            Step::Proposal => None,
-            Step::Prevote => Some(VoteKind::Prevote),
-            Step::Precommit => Some(VoteKind::Precommit),
-        };
-        let signature = kind.map_or(Signature::from_bytes([0; 64]), |kind| {
-            let GuardRecord { signer, height, round, .. } = *record;
-            let vote = Vote { kind, height, round, block: signed.block, signer };
-            vote.sign(&self.chain, key).signature
-        });
-        Some(LastSigned { mark, block: signed.block, signature })
+        Some(LastSigned { mark, block: signed.block, signer: record.signer })
     }
 
     /// Takes note of statements, durably, and gives those that may be signed now.

@@ -1,4 +1,6 @@
 //! Real daemons and the real tool: started by a test, and ended through their handles.
+//!
+//! Their folders lie where `TMPDIR` says: most of the time goes into waiting for that disk.
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
@@ -30,7 +32,7 @@ pub(crate) use files::{Record, flip, records, segment};
 pub(crate) use http::{get, with_http};
 
 /// How long anything may take before a test fails: a busy machine is slow, a hang is endless.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How often is looked meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 

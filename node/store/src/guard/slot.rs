@@ -28,7 +28,7 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) enum Found {
     /// A record.
-    Whole(Slot),
+    Whole(Box<Slot>),
     /// Writes that the power cut: nothing of them was ever signed. With the highest counter seen.
     Torn(u64),
     /// Something else.
@@ -92,7 +92,7 @@ pub(super) fn read(file: &NamedFile, number: u64) -> Result<Found, DiskError> {
     let bytes = file.read(number * SLOT_BYTES, SECTOR_BYTES)?;
     let Ok(bytes) = <[u8; SECTOR_BYTES]>::try_from(bytes) else { return Ok(Found::Damaged) };
     Ok(match Slot::decode(&bytes) {
-        Some(slot) if slot.counter % 2 == number => Found::Whole(slot),
+        Some(slot) if slot.counter % 2 == number => Found::Whole(Box::new(slot)),
         Some(_) => Found::Damaged,
         // Every attempt to write has a counter of its own, so what is torn shows two of them.
         None if front(&bytes) != back(&bytes) => Found::Torn(front(&bytes).max(back(&bytes))),

@@ -16,8 +16,11 @@ use super::context::Context;
 use super::error::ToolError;
 use super::output::{line, note};
 
+/// Measures, and prints what it found.
+type Benchmark = fn(&Bench<'_>) -> Result<(), ToolError>;
+
 /// The benchmarks, by name, in the order in which they run.
-const BENCHMARKS: [(&str, fn(&Bench<'_>) -> Result<(), ToolError>); 8] = [
+const BENCHMARKS: [(&str, Benchmark); 8] = [
     ("validate", verify::validate),
     ("replay", verify::replay),
     ("append", disk::append),
