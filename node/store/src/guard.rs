@@ -53,6 +53,8 @@ pub use exchange::{ExchangeError, ImportError};
 use slot::{Found, SLOT_BYTES, Slot};
 
 const FILE: &str = "guard";
+/// A torn slot is at most so many attempts ahead of the whole one; more is damage.
+const ATTEMPTS_MAX: u64 = 1 << 20;
 const GUARD: Domain = Domain::new(b"goodwatt/guard");
 
 /// What is signed in a round, in this order.
@@ -191,7 +193,15 @@ impl SigningGuard {
         }
         // The next write goes to the other slot, with a counter above every torn attempt there.
         let ahead = torn.saturating_sub(newest.counter).div_ceil(2) * 2;
-        Ok(Self { chain, file, counter: newest.counter + ahead, record: newest.record })
+        if ahead > ATTEMPTS_MAX || newest.counter > u64::MAX / 2 {
+            return Err(GuardError::Damaged);
+        }
+        let counter = newest.counter + ahead;
+        let mut guard = Self { chain, file, counter, record: newest.record };
+        // After a failed sync the system shows a record that the card may not have. What is relied
+        // upon as signed before is made durable first, in the other slot.
+        guard.write(newest.record)?;
+        Ok(guard)
     }
 
     /// What was signed last.

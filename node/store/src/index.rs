@@ -35,6 +35,7 @@ use goodwatt_chain::units::Height;
 use crate::disk::{Access, Action, DiskError, Folder};
 
 mod cache;
+mod quiet;
 mod redo;
 #[cfg(test)]
 mod tests;
@@ -146,7 +147,7 @@ impl Index {
     fn try_open(path: &Path) -> Result<(Self, bool), IndexError> {
         let folder = Folder::at(path)?;
         let attempts = Attempts::note(&folder)?;
-        let db = open_sled(&path.join("sled"))?;
+        let db = quiet::with_patient_threads(|| open_sled(&path.join("sled")))?;
         let mut index = Self {
             path: path.to_owned(),
             db,
@@ -178,7 +179,7 @@ impl Index {
         if base != redo.base || base >= Some(redo.height) {
             return Ok(false);
         }
-        self.write(redo.operations, redo.height, redo.notes)?;
+        quiet::with_patient_threads(|| self.write(redo.operations, redo.height, redo.notes))?;
         Ok(true)
     }
 
@@ -216,10 +217,18 @@ impl Index {
         let base = self.checkpoint_height();
         let redo = Redo { base, height, notes: notes.to_vec(), operations };
         redo.write(&self.folder)?;
-        self.write(redo.operations, height, redo.notes)?;
+        quiet::with_patient_threads(|| self.write(redo.operations, height, redo.notes))?;
         self.dirty.clear();
         self.cache.borrow_mut().unpin();
         Ok(())
+    }
+
+    /// Waits until sled's file is on the card: on Linux its own flush calls `sync_file_range`, which
+    /// empties neither the card's cache nor the file system's journal.
+    fn sync(&self) -> Result<(), DiskError> {
+        let path = self.path.join("sled").join("db");
+        let synced = fs::File::open(&path).and_then(|file| file.sync_data());
+        synced.map_err(|error| DiskError::new(&path.display().to_string(), Action::Sync, error))
     }
 
     fn write(
@@ -247,6 +256,7 @@ impl Index {
         batch.insert(META, meta);
         self.db.apply_batch(batch)?;
         self.db.flush()?;
+        self.sync()?;
         self.checkpoint = Some((height, notes));
         Ok(())
     }
@@ -256,34 +266,30 @@ impl Index {
         self.dirty.insert(lookup_key(key), Some(value.into()));
     }
 
-    /// The value under a key.
+    /// Hands the lookups to `each`, the last key first, until it says that it has enough.
+    ///
+    /// Keys have to be put in rising order, as heights are: then those in memory come last.
     ///
     /// # Errors
     /// When sled fails.
-    pub fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        let key = lookup_key(key);
-        if let Some(value) = self.dirty.get(&key) {
-            return Ok(value.as_ref().map(|value| value.to_vec()));
+    pub fn lookups_backwards(
+        &self,
+        mut each: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), IndexError> {
+        let first = lookup_key(&[]);
+        for (key, value) in self.dirty.range(first.clone()..).rev() {
+            let Some(key) = key.strip_prefix(first.as_slice()) else { continue };
+            if value.as_ref().is_some_and(|value| each(key, value)) {
+                return Ok(());
+            }
         }
-        Ok(self.db.get(key)?.map(|value| value.to_vec()))
-    }
-
-    /// The last `limit` keys that begin with `prefix`, in falling order, without the prefix.
-    ///
-    /// # Errors
-    /// When sled fails.
-    pub fn last_lookups(&self, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, IndexError> {
-        let prefix = lookup_key(prefix);
-        let mut found: Vec<Vec<u8>> = Vec::new();
-        for entry in self.db.scan_prefix(&prefix).keys().rev().take(limit) {
-            found.push(entry?.to_vec());
+        for entry in self.db.scan_prefix(&first).rev() {
+            let (key, value) = entry?;
+            if each(&key[first.len()..], &value) {
+                return Ok(());
+            }
         }
-        let dirty = self.dirty.range(prefix.clone()..).map(|(key, _)| key.clone());
-        found.extend(dirty.take_while(|key| key.starts_with(&prefix)));
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        found.dedup();
-        found.truncate(limit);
-        Ok(found.into_iter().map(|key| key[prefix.len()..].to_vec()).collect())
+        Ok(())
     }
 
     /// Whether the files are more than three times as large as what was ever written into them

@@ -1,12 +1,9 @@
-//! Finding transactions again: by id, and by account. Short keys, checked against the block.
+//! Finding transactions again: by id, and by account.
 //!
-//! | key | value |
-//! |---|---|
-//! | `t`, first 12 bytes of the id | height (8), position (4), big-endian |
-//! | `a`, first 8 bytes of the account, height (8), position (4) | nothing |
-//!
-//! Two ids with the same 12 bytes do not happen by chance, and two accounts with the same 8 cost
-//! 2^32 keys to make: what is found is compared with the block, so a clash hides, but never lies.
+//! One lookup a block, under its height: for each transaction the first four bytes of its id, of its
+//! sender and of its receiver (the sender again where there is none). Keys that rise are what
+//! sled writes with the least, and a search walks over 12 bytes a transaction. What is found is
+//! compared with the block, so a clash costs a look and never lies.
 
 use goodwatt_chain::hash::TxId;
 use goodwatt_chain::ledger::Sealed;
@@ -17,21 +14,28 @@ use goodwatt_store::{Index, IndexError};
 /// Where a transaction stands.
 pub(super) type Place = (Height, u32);
 
-/// Notes where the transactions of a block stand.
+/// The first bytes of an id or a key.
+type Tag = [u8; 4];
+const TAGS: usize = 3;
+const ENTRY_BYTES: usize = TAGS * size_of::<Tag>();
+
+/// Notes which transactions a block holds.
 pub(super) fn note(index: &mut Index, height: Height, transactions: &[Sealed]) {
-    for (sealed, position) in transactions.iter().zip(0..) {
-        let place = encode((height, position));
-        index.put_lookup(&id_key(&sealed.id), &place);
-        index.put_lookup(&[&account_key(&sealed.sender)[..], &place].concat(), &[]);
-        if let Some(receiver) = &sealed.receiver {
-            index.put_lookup(&[&account_key(receiver)[..], &place].concat(), &[]);
-        }
+    if transactions.is_empty() {
+        return;
     }
+    let tags = |sealed: &Sealed| {
+        let receiver = sealed.receiver.unwrap_or(sealed.sender);
+        [tag(sealed.id.as_bytes()), tag(sealed.sender.as_bytes()), tag(receiver.as_bytes())]
+    };
+    let entries: Vec<u8> = transactions.iter().flat_map(tags).flatten().collect();
+    index.put_lookup(&height.get().to_be_bytes(), &entries);
 }
 
-/// Where the transaction of this id may stand.
-pub(super) fn find(index: &Index, id: &TxId) -> Result<Option<Place>, IndexError> {
-    Ok(index.lookup(&id_key(id))?.as_deref().and_then(decode))
+/// Where the transaction of this id may stand, the latest first, at most `limit` places.
+pub(super) fn find(index: &Index, id: &TxId, limit: usize) -> Result<Vec<Place>, IndexError> {
+    let wanted = tag(id.as_bytes());
+    search(index, limit, |[id, ..]| *id == wanted)
 }
 
 /// Where the last transactions of this account may stand, the latest first.
@@ -40,31 +44,32 @@ pub(super) fn history(
     account: &PublicKey,
     limit: usize,
 ) -> Result<Vec<Place>, IndexError> {
-    let found = index.last_lookups(&account_key(account), limit)?;
-    Ok(found.iter().filter_map(|place| decode(place)).collect())
+    let wanted = tag(account.as_bytes());
+    search(index, limit, |[_, sender, receiver]| *sender == wanted || *receiver == wanted)
 }
 
-fn id_key(id: &TxId) -> [u8; 13] {
-    let mut key = [b't'; 13];
-    key[1..].copy_from_slice(&id.as_bytes()[..12]);
-    key
+fn tag(bytes: &[u8; 32]) -> Tag {
+    let [a, b, c, d, ..] = *bytes;
+    [a, b, c, d]
 }
 
-fn account_key(account: &PublicKey) -> [u8; 9] {
-    let mut key = [b'a'; 9];
-    key[1..].copy_from_slice(&account.as_bytes()[..8]);
-    key
-}
-
-fn encode((height, position): Place) -> [u8; 12] {
-    let mut bytes = [0; 12];
-    bytes[..8].copy_from_slice(&height.get().to_be_bytes());
-    bytes[8..].copy_from_slice(&position.to_be_bytes());
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> Option<Place> {
-    let (height, position) = bytes.split_first_chunk::<8>()?;
-    let position = u32::from_be_bytes(position.try_into().ok()?);
-    Some((Height::new(u64::from_be_bytes(*height)), position))
+fn search(
+    index: &Index,
+    limit: usize,
+    matches: impl Fn(&[Tag; TAGS]) -> bool,
+) -> Result<Vec<Place>, IndexError> {
+    let mut places = Vec::new();
+    index.lookups_backwards(|key, entries| {
+        let Ok(height) = key.try_into().map(u64::from_be_bytes) else { return false };
+        let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
+        for (position, entry) in entries.iter().enumerate().rev() {
+            let (tags, _) = entry.as_chunks::<4>();
+            if places.len() < limit && tags.try_into().is_ok_and(|tags: &[Tag; TAGS]| matches(tags))
+            {
+                places.push((Height::new(height), position as u32));
+            }
+        }
+        places.len() >= limit
+    })?;
+    Ok(places)
 }

@@ -171,3 +171,23 @@ proptest! {
         }
     }
 }
+
+/// After a failed sync the system shows a record that the card does not have. A restart of the
+/// process alone must not take it for durable.
+#[test]
+fn a_record_whose_sync_failed_is_not_a_repeat_after_opening_again() {
+    for seed in 0..20 {
+        let disk = FaultyDisk::new(seed);
+        let mut guard = SigningGuard::create(&disk.folder(), CHAIN).expect("a new guard");
+        disk.fail_syncs(1);
+        let one = request(3, 0, GuardStep::Prevote, block(1));
+        let other = request(3, 0, GuardStep::Prevote, block(2));
+        guard.record_all(&[one]).expect_err("the sync failed");
+        let mut guard = SigningGuard::open(&disk.folder(), CHAIN).expect("the process restarts");
+        let released = guard.record_all(&[one]).is_ok_and(|verdicts| verdicts[0].is_ok());
+        disk.restart();
+        let mut guard = SigningGuard::open(&disk.folder(), CHAIN).expect("the power is back");
+        let again = guard.record_all(&[other]).is_ok_and(|verdicts| verdicts[0].is_ok());
+        assert!(!(released && again), "seed {seed}: two votes for one step");
+    }
+}
