@@ -523,7 +523,8 @@ impl<'a, L: Leaves + ?Sized> View<'a, L> {
 
     /// Keeps what was changed since the last call.
     pub fn keep(&mut self) {
-        self.kept.append(&mut self.pending);
+        // Not `append`, which rebuilds the whole map: a transaction changes a few leaves of many.
+        self.kept.extend(core::mem::take(&mut self.pending));
     }
 
     /// Forgets what was changed since the last [`View::keep`].

@@ -34,7 +34,7 @@ use crate::signers::SignersError;
 /// Says to which chain the folder belongs.
 const CHAIN_FILE: &str = "chain";
 /// How many signatures are verified together when blocks are replayed.
-const REPLAY_BATCH: usize = 512;
+const REPLAY_BATCH: usize = 2_048;
 /// How many changes are kept in memory before they are put on the card.
 pub(super) const DIRTY_MAX: usize = 400;
 
