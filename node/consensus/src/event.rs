@@ -58,7 +58,7 @@ pub struct HeightStart {
     pub seed: Digest32,
     /// The slot key held here, if any. Who holds none of the set's keys follows in silence.
     pub signer: Option<PublicKey>,
-    /// What an earlier run left behind. Empty on a height never begun before.
+    /// What an earlier run left behind: the guard's record always, log entries after a crash.
     pub recovered: Recovered,
 }
 

@@ -11,8 +11,8 @@ use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::{Height, Round};
 use goodwatt_consensus::clock::{block_time, may_sign};
 use goodwatt_consensus::{
-    Action, Core, Event, HeightStart, Recovered, SignedStatement, Statement, Step, Timeout,
-    WalEntry,
+    Action, Core, Event, HeightStart, Recovered, SignedStatement, SilentReason, Statement, Step,
+    Timeout, WalEntry,
 };
 use serde::{Deserialize, Serialize};
 
@@ -98,11 +98,21 @@ impl Engine {
             Action::Evidence(evidence) => {
                 tracing::error!("{} signed two different things", evidence.signer());
             }
-            Action::Silent(reason) => tracing::warn!("silent at this height: {reason}"),
+            // Alone, a validator that keeps silent seals nothing: that has to show.
+            Action::Silent(reason) => return Err(self.silent(reason)),
             // There is nobody to send to or to catch up with: a validator on its own.
             Action::Broadcast(_) | Action::Ahead { .. } => {}
         }
         Ok(None)
+    }
+
+    /// Why nothing can be sealed by a board that has to keep silent.
+    fn silent(&self, reason: SilentReason) -> Stuck {
+        let lost = self.home.guard.last().and_then(|signed| signed.block);
+        match (reason, lost) {
+            (SilentReason::LockLost(_), Some(block)) => Stuck::BodyMissing(block),
+            _ => Stuck::Silent(reason),
+        }
     }
 
     /// Makes a block of what waits.

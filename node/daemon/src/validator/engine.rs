@@ -16,7 +16,7 @@ use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::{Height, HeightDelta, UnixMillis};
 use goodwatt_consensus::clock::ClockFault;
 use goodwatt_consensus::sealing::{Facts, Waiting, due};
-use goodwatt_consensus::{Event, Tendermint, Timeout};
+use goodwatt_consensus::{Event, SilentReason, Tendermint, Timeout};
 use goodwatt_store::{AtomicFileError, DiskError, Index, IndexError, LogError};
 use tokio::sync::oneshot;
 
@@ -57,6 +57,8 @@ pub(super) enum Stuck {
     Guard(#[from] GuardFault),
     #[error("own block: {0}")]
     Block(#[from] BlockError),
+    #[error(transparent)]
+    Silent(SilentReason),
     #[error("all links of the slot's hash chain are used: buy a new slot")]
     RevealsUsedUp,
     #[error(
