@@ -6,6 +6,9 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// Inputs of up to three blocks of SHA-256 are joined before they are hashed.
+const SHORT_BYTES: usize = 192;
+
 /// What a hash is taken over; no two kinds of content share a tag.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Domain(&'static [u8]);
@@ -39,6 +42,21 @@ impl Digest32 {
     /// Parts are not delimited: a caller hashes fixed-size parts, or a single encoded one.
     #[must_use]
     pub fn of(domain: Domain, parts: &[&[u8]]) -> Self {
+        let len = parts.iter().fold(1 + domain.0.len(), |sum, part| sum + part.len());
+        // Short inputs, which are nearly all, are hashed in one go: faster than in pieces.
+        let mut joined = [0_u8; SHORT_BYTES];
+        let Some(short) = joined.get_mut(..len) else { return Self::of_pieces(domain, parts) };
+        let head = [domain.0.len() as u8];
+        let mut rest = &mut *short;
+        for part in [&head[..], domain.0].iter().chain(parts) {
+            let (place, behind) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = behind;
+        }
+        Self(Sha256::digest(short).into())
+    }
+
+    fn of_pieces(domain: Domain, parts: &[&[u8]]) -> Self {
         let mut hasher = Sha256::new();
         hasher.update([domain.0.len() as u8]);
         hasher.update(domain.0);

@@ -58,6 +58,8 @@ pub struct InCharge {
     pub seed: Digest32,
     /// The set.
     pub validators: Arc<ValidatorSet>,
+    /// Its hash, as it stands in a header.
+    pub validators_hash: Digest32,
     /// The set that decided the tip; its certificate goes into the next block.
     pub decided_tip: Arc<ValidatorSet>,
     /// Whether too few slots were bought, so that a former set carries on.
@@ -449,7 +451,7 @@ impl<L: LeafStore> Ledger<L> {
             transaction_count: 0,
             state_root: Digest32::ZERO,
             history_root: self.tip.history.root(),
-            validators_hash: self.in_charge.validators.hash(),
+            validators_hash: self.in_charge.validators_hash,
             next_validators_hash: Digest32::ZERO,
             parent_certificate_hash: certificate_hash(draft.parent_certificate.as_ref()),
             reveal: draft.reveal,
@@ -475,7 +477,7 @@ impl<L: LeafStore> Ledger<L> {
         if drawn.is_none_or(|validator| validator.signer != header.proposer) {
             return Err(BlockError::NotProposer(header.proposer));
         }
-        if header.validators_hash != validators.hash() {
+        if header.validators_hash != self.in_charge.validators_hash {
             return Err(BlockError::WrongField("validators hash"));
         }
         if header.history_root != self.tip.history.root() {
@@ -534,6 +536,7 @@ fn in_charge(terms: &Terms, tip: Height) -> InCharge {
     InCharge {
         epoch: terms.current.epoch,
         seed: terms.current.seed,
+        validators_hash: validators.hash(),
         validators,
         decided_tip,
         carried_on: terms.current.carried_on,
