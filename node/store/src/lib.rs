@@ -27,10 +27,10 @@ mod checksum;
 mod disk;
 #[cfg(any(test, feature = "fault-injection"))]
 pub mod faulty;
-mod guard; // by the lead
-mod index; // by the lead
+mod guard;
+mod index;
 mod log;
-mod wal; // by the lead
+mod wal;
 
 pub use atomic::{AtomicFile, AtomicFileError};
 pub use disk::*;
