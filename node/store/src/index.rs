@@ -50,8 +50,6 @@ pub const BATCH_MAX: usize = 400;
 const SLED_CACHE_BYTES: u64 = 4 << 20;
 /// How much of the state is kept decoded, beside what is not on the card yet.
 const CACHE_BYTES: usize = 4 << 20;
-/// An index smaller than this is never too large for what it holds.
-const SIZE_FLOOR: u64 = 16 << 20;
 /// Attempts to open sled's files that may fail to come back before they are set aside.
 const ATTEMPTS_MAX: u8 = 2;
 
@@ -98,8 +96,6 @@ pub struct Index {
     dirty: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
     checkpoint: Option<(Height, Vec<u8>)>,
     failed: RefCell<Option<String>>,
-    /// Bytes of keys and values, as far as they were counted: for the watch on size.
-    live_bytes: u64,
 }
 
 impl Index {
@@ -155,7 +151,6 @@ impl Index {
             dirty: BTreeMap::new(),
             checkpoint: None,
             failed: RefCell::new(None),
-            live_bytes: 0,
             folder,
         };
         index.checkpoint = index.read_checkpoint()?;
@@ -240,7 +235,6 @@ impl Index {
         let mut batch = sled::Batch::default();
         let mut count = 0;
         for (key, value) in operations {
-            self.live_bytes += key.len() as u64 + value.as_ref().map_or(0, |v| v.len() as u64);
             match value {
                 Some(value) => batch.insert(key, &*value),
                 None => batch.remove(key),
@@ -290,15 +284,6 @@ impl Index {
             }
         }
         Ok(())
-    }
-
-    /// Whether the files are more than three times as large as what was ever written into them
-    /// since they were opened, and so worth a rebuild.
-    #[must_use]
-    pub fn is_bloated(&self) -> bool {
-        let size = self.db.size_on_disk().unwrap_or(0);
-        let live: u64 = self.live_bytes.max(SIZE_FLOOR / 3);
-        size > SIZE_FLOOR && size > live.saturating_mul(3)
     }
 
     fn load(&self, index: BucketIndex) -> Result<Bucket, sled::Error> {
