@@ -36,7 +36,7 @@ const CHAIN_FILE: &str = "chain";
 /// How many signatures are verified together when blocks are replayed.
 const REPLAY_BATCH: usize = 2_048;
 /// How many changes are kept in memory before they are put on the card.
-pub(super) const DIRTY_MAX: usize = 400;
+pub(super) const DIRTY_MAX: usize = 1_000;
 
 /// Why a data folder cannot be used. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]

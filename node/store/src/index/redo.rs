@@ -64,7 +64,7 @@ impl Redo {
         bytes.extend_from_slice(&payload);
         let is_new = folder.open_existing(FILE, Access::Read)?.is_none();
         let mut file = folder.open(FILE, Access::Write)?;
-        file.write_at(0, &bytes)?;
+        file.write_pages(0, &bytes)?;
         file.sync()?;
         if is_new { folder.sync() } else { Ok(()) }
     }
