@@ -5,8 +5,13 @@
 
 use alloc::vec::Vec;
 
+use postcard::ser_flavors::Flavor;
+use postcard::{Error, serialize_with_flavor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// Room for most records and headers, so that the buffer grows for blocks alone.
+const USUAL_BYTES: usize = 384;
 
 /// Why bytes are not the encoding of a value. The sender is at fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -40,7 +45,8 @@ pub enum DecodeError {
 /// Never for the types of this crate: their lengths are known, and memory is the only resource.
 #[must_use]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    postcard::to_allocvec(value).expect("sequences of known length encode into growing memory")
+    let buffer = Growing(Vec::with_capacity(USUAL_BYTES));
+    serialize_with_flavor(value, buffer).expect("sequences of known length encode into memory")
 }
 
 /// Reads a value that fills `bytes` exactly and is written canonically.
@@ -53,10 +59,51 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Decode
     if !rest.is_empty() {
         return Err(DecodeError::TrailingBytes(rest.len()));
     }
-    if encode(&value) != bytes {
+    if serialize_with_flavor(&value, Same(bytes)).is_err() {
         return Err(DecodeError::NotCanonical);
     }
     Ok(value)
+}
+
+/// Memory that grows as needed.
+struct Growing(Vec<u8>);
+
+impl Flavor for Growing {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> Result<(), Error> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> Result<Vec<u8>, Error> {
+        Ok(self.0)
+    }
+}
+
+/// Takes exactly the bytes it holds, and refuses the first other one.
+struct Same<'a>(&'a [u8]);
+
+impl Flavor for Same<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> Result<(), Error> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(Error::SerializeBufferFull)?;
+        Ok(())
+    }
+
+    fn finalize(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::SerializeBufferFull) }
+    }
 }
 
 /// Like [`decode`], for a kind with a largest size.
@@ -86,6 +133,9 @@ mod tests {
         check(&[0x85, 0x00], Err(DecodeError::NotCanonical));
         check(&[5, 0], Err(DecodeError::TrailingBytes(1)));
         check(&[0x85], Err(DecodeError::Malformed));
+        // One value whose bytes go on, and one whose bytes end, before the canonical form does.
+        assert_eq!(decode::<(u32, u8)>(&[5, 7]), Ok((5, 7)));
+        assert_eq!(decode::<(u8, u32)>(&[7, 0x80, 0x00]), Err(DecodeError::NotCanonical));
         assert_eq!(
             decode_within::<u32>(&[1, 2, 3], 2),
             Err(DecodeError::TooLong { len: 3, limit: 2 })

@@ -1,25 +1,27 @@
 //! The ledger: a tip, a state, and the one way from a block to the next.
 
+mod error;
+mod work;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::block::{BLOCK_VERSION, Block, Certificate, CertificateError, Header, RawTransaction};
-use crate::genesis::{Genesis, GenesisError, SealingRule};
+pub use self::error::{BlockError, LedgerError};
+use self::work::Work;
+use crate::block::{BLOCK_VERSION, Block, Certificate, Header, RawTransaction};
+use crate::genesis::{Genesis, SealingRule};
 use crate::hash::{BlockId, ChainId, Digest32, TxId};
 use crate::history::History;
 use crate::leaves::{LeafChanges, Leaves, MemoryLeaves};
 use crate::merkle;
-use crate::rules::{
-    self, ExecuteError, Place, Refusal, RevealError, record_certificate, record_proposer,
-    take_reveal,
-};
+use crate::rules::{self, ExecuteError, Refusal};
 use crate::signature::{Batch, PublicKey};
-use crate::state::{Key, StateError, Term, Terms, View, add};
-use crate::transaction::{Action, Transaction, TransactionError};
+use crate::state::{Key, StateError, Term, Terms, View};
+use crate::transaction::{Action, Transaction};
 use crate::tree::{StateTree, TreeUpdate};
-use crate::units::{Epoch, Grains, Height, Round, UnixMillis};
+use crate::units::{Epoch, Height, Round, UnixMillis};
 use crate::validators::ValidatorSet;
 
 /// Leaves that take over what a block changed.
@@ -66,96 +68,23 @@ pub struct InCharge {
     pub carried_on: bool,
 }
 
-/// Why a block is refused. Its proposer, or who sent it, is at fault unless the variant says so.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BlockError {
-    /// Another format.
-    #[error("block format {0} is unknown here; this node speaks format 1")]
-    UnknownVersion(u8),
-    /// Of another chain.
-    #[error("the block belongs to chain {0}")]
-    WrongChain(ChainId),
-    /// Not the next height.
-    #[error("the block is for {found}, the next is {expected}")]
-    WrongHeight {
-        /// Height of the block.
-        found: Height,
-        /// The next height.
-        expected: Height,
-    },
-    /// It follows another block.
-    #[error("the block follows {0}, which is not the tip")]
-    WrongParent(BlockId),
-    /// Its time is not later than its parent's, or nearer than genesis allows.
-    #[error("the block's time is not far enough after its parent's")]
-    TooEarly,
-    /// Proposed by one who was not drawn.
-    #[error("{0} was not drawn to propose in this round")]
-    NotProposer(PublicKey),
-    /// The parent's certificate is missing, or there where there is no parent.
-    #[error("the parent's certificate is missing or names another block")]
-    WrongCertificate,
-    /// The parent's certificate proves nothing.
-    #[error("the parent's certificate: {0}")]
-    Certificate(#[from] CertificateError),
-    /// A field of the header does not follow from parent, body and rules.
-    #[error("the header's {0} does not follow from its parent, its body and the rules")]
-    WrongField(&'static str),
-    /// The proposer's link is missing, repeated, or not of its chain.
-    #[error("the proposer's reveal is missing, repeated, or not the next link of its chain")]
-    WrongReveal,
-    /// Nothing to seal: no transaction, and no epoch to begin.
-    #[error("an empty block is allowed only as the first of an epoch")]
-    NothingToSeal,
-    /// The sealing rule wants another count, or more time.
-    #[error("{0} transactions do not fit the sealing rule at this time")]
-    SealingRule(usize),
-    /// More transactions or bytes than genesis allows.
-    #[error("the block holds more transactions or bytes than this chain allows")]
-    TooLarge,
-    /// A transaction is malformed.
-    #[error("transaction {index}: {error}")]
-    Transaction {
-        /// Position in the block.
-        index: usize,
-        /// What is wrong.
-        error: TransactionError,
-    },
-    /// A transaction is refused by the rules.
-    #[error("transaction {index}: {refusal}")]
-    Refused {
-        /// Position in the block.
-        index: usize,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// A signature does not verify: of a transaction or in the certificate.
-    #[error("a signature in the block is not valid")]
-    Signature,
-    /// Our own store failed.
-    #[error(transparent)]
-    State(#[from] StateError),
-}
-
-/// Why a ledger cannot be opened.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LedgerError {
-    /// Genesis is not fit to begin a chain.
-    #[error(transparent)]
-    Genesis(#[from] GenesisError),
-    /// The store failed.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The leaves are not those of the tip: the index has to be rebuilt.
-    #[error("the state index holds root {found}, the ledger's tip says {expected}: rebuild it")]
-    WrongRoot {
-        /// Root of the leaves.
-        found: Digest32,
-        /// Root in the tip.
-        expected: Digest32,
-    },
+impl InCharge {
+    /// What the terms say at a tip.
+    fn of(terms: &Terms, tip: Height) -> Self {
+        let validators = Arc::new(terms.current.validators());
+        let decided_tip = match &terms.previous {
+            Some(previous) if tip <= terms.current.begun_at => Arc::new(previous.validators()),
+            _ => Arc::clone(&validators),
+        };
+        Self {
+            epoch: terms.current.epoch,
+            seed: terms.current.seed,
+            validators_hash: validators.hash(),
+            validators,
+            decided_tip,
+            carried_on: terms.current.carried_on,
+        }
+    }
 }
 
 /// Whose work it is to verify the signatures of a block.
@@ -173,7 +102,7 @@ pub struct Applied {
     tip: Tip,
     changes: LeafChanges,
     update: TreeUpdate,
-    terms: Terms,
+    in_charge: InCharge,
     /// Its transactions, in order.
     pub transactions: Vec<Sealed>,
 }
@@ -293,7 +222,7 @@ impl<L: LeafStore> Ledger<L> {
         tip: Tip,
     ) -> Result<Self, LedgerError> {
         let terms = View::new(&genesis, &leaves).terms()?;
-        let in_charge = in_charge(&terms, tip.height);
+        let in_charge = InCharge::of(&terms, tip.height);
         Ok(Self { chain: genesis.chain_id(), genesis, leaves, tree, tip, in_charge })
     }
 
@@ -382,7 +311,7 @@ impl<L: LeafStore> Ledger<L> {
         header.transactions_root = merkle::root(&work.ids);
         let done = work.finish(self, &header)?;
         header.state_root = done.update.root();
-        header.next_validators_hash = done.terms.current.validators().hash();
+        header.next_validators_hash = done.in_charge.validators_hash;
         let block = Block { parent_certificate: draft.parent_certificate, transactions, header };
         let applied = done.into_applied(self, &block.header);
         Ok(Proposed { block, applied, refused })
@@ -420,7 +349,7 @@ impl<L: LeafStore> Ledger<L> {
             return Err(BlockError::WrongField("transactions root"));
         }
         let done = work.finish(self, header)?;
-        if done.terms.current.validators().hash() != header.next_validators_hash {
+        if done.in_charge.validators_hash != header.next_validators_hash {
             return Err(BlockError::WrongField("next validators hash"));
         }
         if done.update.root() != header.state_root {
@@ -434,7 +363,7 @@ impl<L: LeafStore> Ledger<L> {
         debug_assert_eq!(Some(self.tip.height), applied.tip.height.previous());
         self.tree.apply(applied.update);
         self.leaves.commit(applied.tip.height, &applied.changes);
-        self.in_charge = in_charge(&applied.terms, applied.tip.height);
+        self.in_charge = applied.in_charge;
         self.tip = applied.tip;
     }
 
@@ -527,22 +456,6 @@ fn certificate_hash(certificate: Option<&Certificate>) -> Digest32 {
     certificate.map_or(Digest32::ZERO, Certificate::hash)
 }
 
-fn in_charge(terms: &Terms, tip: Height) -> InCharge {
-    let validators = Arc::new(terms.current.validators());
-    let decided_tip = match &terms.previous {
-        Some(previous) if tip <= terms.current.begun_at => Arc::new(previous.validators()),
-        _ => Arc::clone(&validators),
-    };
-    InCharge {
-        epoch: terms.current.epoch,
-        seed: terms.current.seed,
-        validators_hash: validators.hash(),
-        validators,
-        decided_tip,
-        carried_on: terms.current.carried_on,
-    }
-}
-
 /// Whether block data alone satisfies the sealing rule.
 ///
 /// A proposer takes everything that waits, so what is left over came after the parent block: with
@@ -570,116 +483,4 @@ fn check_sealing<L: LeafStore>(
         }
     };
     if fits { Ok(()) } else { Err(BlockError::SealingRule(count)) }
-}
-
-/// A block being carried out.
-struct Work<'a, L: Leaves> {
-    view: View<'a, L>,
-    place: Place,
-    decided_by: Epoch,
-    fees: Grains,
-    bytes: usize,
-    ids: Vec<TxId>,
-    sealed: Vec<Sealed>,
-}
-
-impl<'a, L: LeafStore> Work<'a, L> {
-    /// Notes the parent's certificate and the reveal, and begins the epoch if the time has come.
-    fn begin(
-        ledger: &'a Ledger<L>,
-        header: &Header,
-        certificate: Option<&Certificate>,
-    ) -> Result<Self, BlockError> {
-        let first = ledger.tip.height == Height::ZERO;
-        let fits = match certificate {
-            Some(c) => !first && c.height == ledger.tip.height && c.block == ledger.tip.id,
-            None => first,
-        };
-        if !fits {
-            return Err(BlockError::WrongCertificate);
-        }
-        let mut view = ledger.view();
-        if let Some(certificate) = certificate {
-            record_certificate(&mut view, certificate)?;
-        }
-        let mut term: Term = view.read_or_default(Key::CurrentTerm)?;
-        take_reveal(&mut term, &header.proposer, header.reveal.as_ref()).map_err(|error| {
-            match error {
-                RevealError::NoSeat => BlockError::NotProposer(header.proposer),
-                RevealError::Missing | RevealError::Wrong => BlockError::WrongReveal,
-            }
-        })?;
-        view.write(Key::CurrentTerm, &term);
-        let decided_by = term.epoch;
-        let epoch = ledger.genesis.epoch_at(header.time).max(decided_by);
-        if epoch > decided_by {
-            rules::transition(&mut view, epoch, header.height)?;
-        }
-        view.keep();
-        let place = Place { chain: ledger.chain, height: header.height, epoch };
-        Ok(Self {
-            view,
-            place,
-            decided_by,
-            fees: Grains::ZERO,
-            bytes: 0,
-            ids: Vec::new(),
-            sealed: Vec::new(),
-        })
-    }
-
-    fn has_room(&self, ledger: &Ledger<L>, transaction: &Transaction) -> bool {
-        let parameters = &ledger.genesis.parameters;
-        let single = parameters.sealing == SealingRule::Single;
-        let most = if single { 1 } else { parameters.block_transactions_max as usize };
-        let bytes = self.bytes + transaction.bytes().len();
-        self.ids.len() < most && bytes <= parameters.block_bytes_max as usize
-    }
-
-    fn execute(&mut self, transaction: &Transaction) -> Result<(), ExecuteError> {
-        let fee = rules::execute(&mut self.view, &self.place, transaction)?;
-        self.fees = add(self.fees, fee);
-        self.bytes += transaction.bytes().len();
-        self.ids.push(transaction.id());
-        self.sealed.push(transaction.into());
-        Ok(())
-    }
-
-    fn finish(mut self, ledger: &Ledger<L>, header: &Header) -> Result<Done, StateError> {
-        record_proposer(&mut self.view, self.decided_by, &header.proposer, self.fees)?;
-        self.view.keep();
-        let terms = self.view.terms()?;
-        let changes = self.view.into_changes();
-        let update = ledger.tree.update(&ledger.leaves, &changes)?;
-        Ok(Done { changes, update, terms, sealed: self.sealed })
-    }
-}
-
-struct Done {
-    changes: LeafChanges,
-    update: TreeUpdate,
-    terms: Terms,
-    sealed: Vec<Sealed>,
-}
-
-impl Done {
-    fn into_applied<L>(self, ledger: &Ledger<L>, header: &Header) -> Applied {
-        let id = header.id();
-        let mut history = ledger.tip.history.clone();
-        history.push(id);
-        let tip = Tip {
-            height: header.height,
-            id,
-            time: header.time,
-            state_root: header.state_root,
-            history,
-        };
-        Applied {
-            tip,
-            changes: self.changes,
-            update: self.update,
-            terms: self.terms,
-            transactions: self.sealed,
-        }
-    }
 }

@@ -6,8 +6,8 @@
 //! | node | SHA-256 over |
 //! |---|---|
 //! | none | no hash: 32 zero bytes |
-//! | one transaction | length of the tag, tag `goodwatt/transactions/leaf`, id (32) |
-//! | two subtrees | length of the tag, tag `goodwatt/transactions/inner`, left (32), right (32) |
+//! | one transaction | length of the tag, tag `goodwatt/body/leaf`, id (32) |
+//! | two subtrees | length of the tag, tag `goodwatt/body/inner`, left (32), right (32) |
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -20,8 +20,8 @@ use crate::hash::{Digest32, Domain, TxId};
 /// The longest path of an [`InclusionProof`]: enough for 65,536 transactions in a block.
 pub const INCLUSION_PATH_MAX: usize = 16;
 
-const LEAF: Domain = Domain::new(b"goodwatt/transactions/leaf");
-const INNER: Domain = Domain::new(b"goodwatt/transactions/inner");
+const LEAF: Domain = Domain::new(b"goodwatt/body/leaf");
+const INNER: Domain = Domain::new(b"goodwatt/body/inner");
 
 /// The hashes beside a path from a leaf to the root, in the order of the path, at most `MAX`.
 ///

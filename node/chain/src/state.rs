@@ -469,11 +469,18 @@ impl<'a, L: Leaves + ?Sized> View<'a, L> {
     /// # Errors
     /// When the store fails or holds something else.
     pub fn read<T: Serialize + DeserializeOwned>(&self, key: Key) -> Result<Option<T>, StateError> {
-        let leaf = key.leaf();
-        let changed = self.pending.get(&leaf).or_else(|| self.kept.get(&leaf));
+        self.read_leaf(key, &key.leaf())
+    }
+
+    fn read_leaf<T: DeserializeOwned>(
+        &self,
+        key: Key,
+        leaf: &LeafKey,
+    ) -> Result<Option<T>, StateError> {
+        let changed = self.pending.get(leaf).or_else(|| self.kept.get(leaf));
         let bytes = match changed {
             Some(value) => value.clone(),
-            None => self.base.leaf(&leaf)?,
+            None => self.base.leaf(leaf)?,
         };
         bytes.map(|bytes| parse(key, &bytes)).transpose()
     }
@@ -491,8 +498,33 @@ impl<'a, L: Leaves + ?Sized> View<'a, L> {
 
     /// Writes a record.
     pub fn write<T: Serialize>(&mut self, key: Key, record: &T) {
+        self.write_leaf(key, key.leaf(), record);
+    }
+
+    fn write_leaf<T: Serialize>(&mut self, key: Key, leaf: LeafKey, record: &T) {
         let value = codec::encode(&(key.kind(), record));
-        self.pending.insert(key.leaf(), Some(value.into()));
+        self.pending.insert(leaf, Some(value.into()));
+    }
+
+    /// Changes a record that is empty until it is first written; what `change` refuses stays as
+    /// it was. Of reading and writing one after another it saves a hash.
+    ///
+    /// # Errors
+    /// What `change` says; when the store fails or holds something else.
+    pub fn update<T, R, E>(
+        &mut self,
+        key: Key,
+        change: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<R, E>
+    where
+        T: Serialize + DeserializeOwned + Default,
+        E: From<StateError>,
+    {
+        let leaf = key.leaf();
+        let mut record = self.read_leaf(key, &leaf)?.unwrap_or_default();
+        let outcome = change(&mut record)?;
+        self.write_leaf(key, leaf, &record);
+        Ok(outcome)
     }
 
     /// Reads the terms that matter now.
@@ -552,11 +584,10 @@ impl<'a, L: Leaves + ?Sized> View<'a, L> {
         if amount.is_zero() {
             return Ok(());
         }
-        let leaf = Key::Account(*key);
-        let mut account: Account = self.read_or_default(leaf)?;
-        account.balance = add(account.balance, amount);
-        self.write(leaf, &account);
-        Ok(())
+        self.update(Key::Account(*key), |account: &mut Account| {
+            account.balance = add(account.balance, amount);
+            Ok(())
+        })
     }
 }
 

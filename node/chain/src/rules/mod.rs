@@ -224,21 +224,22 @@ fn pay<L: Leaves + ?Sized>(
 ) -> Result<Grains, ExecuteError> {
     let content = &transaction.content;
     check_limits(view.genesis, transaction)?;
-    let key = Key::Account(content.sender);
-    let mut account: Account = view.read_or_default(key)?;
-    let (found, expected) = (content.nonce, account.nonce);
-    if found < expected {
-        return Err(Refusal::StaleNonce { found, expected }.into());
-    }
-    if found > expected {
-        return Err(Refusal::NonceGap { found, expected }.into());
-    }
-    let needed = spent(&content.action).checked_add(content.fee).ok_or(Refusal::AmountOverflows)?;
-    let balance = account.balance;
-    account.balance = balance.checked_sub(needed).ok_or(Refusal::Overdrawn { needed, balance })?;
-    account.nonce = account.nonce.checked_add(1).ok_or(Refusal::AmountOverflows)?;
-    view.write(key, &account);
-    Ok(content.fee)
+    view.update(Key::Account(content.sender), |account: &mut Account| {
+        let (found, expected) = (content.nonce, account.nonce);
+        if found < expected {
+            return Err(Refusal::StaleNonce { found, expected }.into());
+        }
+        if found > expected {
+            return Err(Refusal::NonceGap { found, expected }.into());
+        }
+        let needed =
+            spent(&content.action).checked_add(content.fee).ok_or(Refusal::AmountOverflows)?;
+        let balance = account.balance;
+        account.balance =
+            balance.checked_sub(needed).ok_or(Refusal::Overdrawn { needed, balance })?;
+        account.nonce = account.nonce.checked_add(1).ok_or(Refusal::AmountOverflows)?;
+        Ok(content.fee)
+    })
 }
 
 fn check_limits(genesis: &Genesis, transaction: &Transaction) -> Result<(), Refusal> {

@@ -18,17 +18,30 @@ use crate::units::{Epoch, Grains, Height};
 
 const SEED: Domain = Domain::new(b"goodwatt/seed");
 
-/// Notes whose signatures stand in the parent's certificate.
+/// Notes whose signatures stand in the parent's certificate, in the term that decided the parent:
+/// `current`, which the caller writes, or the one before.
 pub(crate) fn record_certificate<L: Leaves + ?Sized>(
     view: &mut View<'_, L>,
+    current: &mut Term,
     certificate: &Certificate,
 ) -> Result<(), StateError> {
-    let current: Term = view.read_or_default(Key::CurrentTerm)?;
     // The block that began the current term was still decided by the former set.
     let by_former = certificate.height <= current.begun_at;
-    let former = if by_former { view.read(Key::PreviousTerm)? } else { None };
-    let key = if former.is_some() { Key::PreviousTerm } else { Key::CurrentTerm };
-    let mut term = former.unwrap_or(current);
+    match if by_former { view.read::<Term>(Key::PreviousTerm)? } else { None } {
+        Some(mut former) => {
+            count_signatures(view, &mut former, certificate)?;
+            view.write(Key::PreviousTerm, &former);
+            Ok(())
+        }
+        None => count_signatures(view, current, certificate),
+    }
+}
+
+fn count_signatures<L: Leaves + ?Sized>(
+    view: &mut View<'_, L>,
+    term: &mut Term,
+    certificate: &Certificate,
+) -> Result<(), StateError> {
     let mut attendance: Attendance = view.read_or_default(Key::Attendance)?;
     let seen_before = attendance.now.len();
     term.certificates = term.certificates.saturating_add(1);
@@ -45,7 +58,6 @@ pub(crate) fn record_certificate<L: Leaves + ?Sized>(
     if attendance.now.len() > seen_before {
         view.write(Key::Attendance, &attendance);
     }
-    view.write(key, &term);
     Ok(())
 }
 
