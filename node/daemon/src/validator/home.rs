@@ -13,14 +13,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use goodwatt_chain::block::{Block, Certificate};
+use goodwatt_chain::block::Certificate;
 use goodwatt_chain::codec;
 use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::hash::ChainId;
-use goodwatt_chain::ledger::{Applied, BlockError, Ledger, LedgerError, Signatures, Tip};
-use goodwatt_chain::signature::Batch;
+use goodwatt_chain::ledger::{Applied, Ledger, LedgerError, Tip};
 use goodwatt_chain::state::StateError;
-use goodwatt_chain::units::Height;
+use goodwatt_chain::units::{Height, HeightDelta};
 use goodwatt_store::{
     AtomicFile, AtomicFileError, BlockLog, ConsensusWal, DataDirLock, DiskError, Folder, Index,
     IndexError, LockError, LogError,
@@ -29,11 +28,12 @@ use serde::{Deserialize, Serialize};
 
 use super::guard::Guard;
 use super::lookups;
+use super::replay::{LoggedBlock, Replay, ReplayError, Replayed};
 use crate::signers::SignersError;
 
 /// Says to which chain the folder belongs.
 const CHAIN_FILE: &str = "chain";
-/// How many signatures are verified together when blocks are replayed.
+/// How many signatures are verified together when blocks are replayed: these take 1 MB.
 const REPLAY_BATCH: usize = 2_048;
 /// How many changes are kept in memory before they are put on the card.
 pub(super) const DIRTY_MAX: usize = 1_000;
@@ -75,31 +75,12 @@ pub enum HomeError {
         /// Chain of the genesis file.
         expected: ChainId,
     },
-    /// A block in the log does not follow from those before it.
-    #[error(
-        "the block at {height} in the log is not valid: {error}; fetch it from a peer, or restore the log from a copy"
-    )]
-    BadBlock {
-        /// Its height.
-        height: Height,
-        /// What is wrong.
-        error: BlockError,
-    },
-    /// What stands in the log is no block.
-    #[error(
-        "the record at {0} in the log is no block; fetch it from a peer, or restore the log from a copy"
-    )]
-    NoBlock(Height),
+    /// The log does not hold a chain of valid blocks.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The thread could not be started.
     #[error("the validator's thread could not be started: {0}")]
     Thread(std::io::Error),
-}
-
-/// What stands in the log for each height: the block, and who decided it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct LoggedBlock {
-    pub(crate) certificate: Certificate,
-    pub(crate) block: Block,
 }
 
 /// What the index notes with each checkpoint.
@@ -156,9 +137,8 @@ impl Home {
         let wal = ConsensusWal::open(&folder)?;
         let mempool = AtomicFile::new(folder, "mempool");
         let (ledger, transactions) = resume(genesis, index, log.tip())?;
-        let mut replay = Replay { ledger, transactions, tip_certificate: None };
-        replay.run(&log)?;
-        let Replay { ledger, transactions, tip_certificate } = replay;
+        let Replayed { ledger, transactions, tip_certificate } =
+            replay_rest(ledger, transactions, &log)?;
         let home = Self { _lock: lock, log, wal, guard, mempool };
         Ok(Opened { home, ledger, tip_certificate, transactions })
     }
@@ -224,89 +204,41 @@ fn resume(
 }
 
 /// The state made anew from genesis and the log, in place of an index that failed.
-pub(super) fn rebuild(failed: &Ledger<Index>, log: &BlockLog) -> Result<Replay, HomeError> {
+pub(super) fn rebuild(
+    failed: &Ledger<Index>,
+    log: &BlockLog,
+) -> Result<Replayed<Index>, HomeError> {
     let index = Index::begin_anew_at(failed.leaves().path())?;
     let ledger = Ledger::begin(Arc::clone(failed.genesis()), index)?;
-    let mut replay = Replay { ledger, transactions: 0, tip_certificate: None };
-    replay.run(log)?;
-    Ok(replay)
+    replay_rest(ledger, 0, log)
 }
 
-/// Carrying out the blocks of the log that the state does not have yet.
-#[derive(Debug)]
-pub(crate) struct Replay {
-    pub(crate) ledger: Ledger<Index>,
-    pub(crate) transactions: u64,
-    pub(crate) tip_certificate: Option<Certificate>,
-}
-
-impl Replay {
-    /// Replays everything from the state's tip to the log's, and puts the state on the card.
-    ///
-    /// # Errors
-    /// At the first block that does not follow.
-    pub(crate) fn run(&mut self, log: &BlockLog) -> Result<(), HomeError> {
-        let tip = self.ledger.tip().height;
-        if tip > Height::ZERO
-            && let Some(record) = log.read(tip)?
-        {
-            self.tip_certificate = Some(parse(tip, &record)?.certificate);
+/// Replays everything from the state's tip to the log's, and puts the state on the card.
+fn replay_rest(
+    ledger: Ledger<Index>,
+    transactions: u64,
+    log: &BlockLog,
+) -> Result<Replayed<Index>, HomeError> {
+    let tip = ledger.tip().height;
+    let record = if tip > Height::ZERO { log.read(tip)? } else { None };
+    let logged = record.map(|record| LoggedBlock::read(tip, &record)).transpose()?;
+    let mut replay = Replay::new(ledger, transactions, logged, REPLAY_BATCH);
+    for record in log.blocks_from(tip.next()) {
+        let (height, record) = record?;
+        let sealed = replay.apply(height, &record)?;
+        lookups::note(replay.ledger_mut().leaves_mut(), height, &sealed);
+        if replay.verify_full()? && replay.ledger().leaves().dirty() >= DIRTY_MAX {
+            let transactions = replay.transactions();
+            checkpoint(replay.ledger_mut(), transactions)?;
         }
-        let mut batch = Batch::default();
-        let mut replayed = 0_u64;
-        for record in log.blocks_from(tip.next()) {
-            let (height, record) = record?;
-            self.apply(height, &record, &mut batch)?;
-            replayed += 1;
-            if batch.len() >= REPLAY_BATCH {
-                self.verify(&mut batch)?;
-            }
-        }
-        self.verify(&mut batch)?;
-        if replayed > 0 {
-            tracing::info!("{replayed} blocks replayed from the log");
-            self.checkpoint()?;
-        }
-        Ok(())
     }
-
-    fn apply(&mut self, height: Height, record: &[u8], batch: &mut Batch) -> Result<(), HomeError> {
-        let LoggedBlock { certificate, block } = parse(height, record)?;
-        let bad = |error| HomeError::BadBlock { height, error };
-        if certificate.block != block.header.id() {
-            return Err(bad(BlockError::WrongCertificate));
-        }
-        let applied = self.ledger.check(&block, Signatures::Collect(batch)).map_err(bad)?;
-        let validators = Arc::clone(&self.ledger.in_charge().validators);
-        if self.tip_certificate.as_ref() != block.parent_certificate.as_ref() {
-            return Err(bad(BlockError::WrongCertificate));
-        }
-        // Its signatures are verified as the next block's parent certificate; the last one's here.
-        certificate
-            .check(self.ledger.chain(), &validators, &mut Batch::default())
-            .map_err(|error| bad(error.into()))?;
-        self.transactions += applied.transactions.len() as u64;
-        commit(&mut self.ledger, applied);
-        self.tip_certificate = Some(certificate);
-        Ok(())
+    let mut replayed = replay.finish()?;
+    let blocks = replayed.ledger.tip().height.since(tip).map_or(0, HeightDelta::get);
+    if blocks > 0 {
+        tracing::info!("{blocks} blocks replayed from the log");
+        checkpoint(&mut replayed.ledger, replayed.transactions)?;
     }
-
-    /// Verifies what was collected, and keeps the state small in memory.
-    fn verify(&mut self, batch: &mut Batch) -> Result<(), HomeError> {
-        if !core::mem::take(batch).verify() {
-            let height = self.ledger.tip().height;
-            return Err(HomeError::BadBlock { height, error: BlockError::Signature });
-        }
-        if self.ledger.leaves().dirty() >= DIRTY_MAX { self.checkpoint() } else { Ok(()) }
-    }
-
-    fn checkpoint(&mut self) -> Result<(), HomeError> {
-        Ok(checkpoint(&mut self.ledger, self.transactions)?)
-    }
-}
-
-fn parse(height: Height, record: &[u8]) -> Result<LoggedBlock, HomeError> {
-    codec::decode(record).map_err(|_| HomeError::NoBlock(height))
+    Ok(replayed)
 }
 
 /// Takes a block over into state and lookups.

@@ -3,7 +3,7 @@
 //! Absolute times drift on shared machines, so what matters is the ratio to a ceiling that was
 //! measured in the same run. What is counted (bytes, wake-ups, memory) does not drift.
 
-mod chain;
+pub(crate) mod chain;
 mod daemon;
 mod disk;
 mod verify;
