@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | `chain` | id of the chain | made anew from the log's first block |
 //! | `log/` | the blocks: the truth | named with height and byte |
-//! | `index/` | the state | rebuilt from the log |
+//! | `index/` | the state, and where each transaction stands | rebuilt from the snapshot and the log |
+//! | `snapshot` | the state of a former height, in one file | the index is rebuilt from the log alone |
 //! | `guard` | what was signed last | signing refused until imported |
 //! | `wal` | the height at work | read as far as it is whole |
 //! | `mempool` | what waited at the last stop | begun empty |
@@ -13,30 +14,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use goodwatt_chain::block::Certificate;
-use goodwatt_chain::codec;
 use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::hash::ChainId;
-use goodwatt_chain::ledger::{Applied, Ledger, LedgerError, Tip};
+use goodwatt_chain::ledger::LedgerError;
 use goodwatt_chain::state::StateError;
-use goodwatt_chain::units::{Height, HeightDelta};
 use goodwatt_store::{
     AtomicFile, AtomicFileError, BlockLog, ConsensusWal, DataDirLock, DiskError, Folder, Index,
     IndexError, LockError, LogError,
 };
-use serde::{Deserialize, Serialize};
 
 use super::guard::Guard;
-use super::lookups;
-use super::replay::{LoggedBlock, Replay, ReplayError, Replayed};
+use super::recovery::Recovery;
+use super::replay::{ReplayError, Replayed};
+use super::snapshots::Snapshots;
 use crate::signers::SignersError;
 
 /// Says to which chain the folder belongs.
 const CHAIN_FILE: &str = "chain";
-/// How many signatures are verified together when blocks are replayed: these take 1 MB.
-const REPLAY_BATCH: usize = 2_048;
-/// How many changes are kept in memory before they are put on the card.
-pub(super) const DIRTY_MAX: usize = 1_000;
 
 /// Why a data folder cannot be used. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
@@ -83,13 +77,6 @@ pub enum HomeError {
     Thread(std::io::Error),
 }
 
-/// What the index notes with each checkpoint.
-#[derive(Debug, Deserialize, Serialize)]
-struct Notes {
-    tip: Tip,
-    transactions: u64,
-}
-
 /// The open files of a data folder.
 #[derive(Debug)]
 pub(crate) struct Home {
@@ -98,17 +85,14 @@ pub(crate) struct Home {
     pub(super) wal: ConsensusWal,
     pub(super) guard: Guard,
     pub(super) mempool: AtomicFile,
+    pub(super) snapshots: Snapshots,
 }
 
-/// A ledger with what does not follow from its state alone.
+/// A data folder whose state is at the tip of its log.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) home: Home,
-    pub(crate) ledger: Ledger<Index>,
-    /// Who decided the tip; `None` before the first block.
-    pub(crate) tip_certificate: Option<Certificate>,
-    /// Transactions sealed since the first block.
-    pub(crate) transactions: u64,
+    pub(crate) state: Replayed<Index>,
 }
 
 impl Home {
@@ -135,12 +119,11 @@ impl Home {
             mark_chain(&folder, genesis)?;
         }
         let wal = ConsensusWal::open(&folder)?;
-        let mempool = AtomicFile::new(folder, "mempool");
-        let (ledger, transactions) = resume(genesis, index, log.tip())?;
-        let Replayed { ledger, transactions, tip_certificate } =
-            replay_rest(ledger, transactions, &log)?;
-        let home = Self { _lock: lock, log, wal, guard, mempool };
-        Ok(Opened { home, ledger, tip_certificate, transactions })
+        let mempool = AtomicFile::new(folder.clone(), "mempool");
+        let snapshots = Snapshots::find(&folder);
+        let state = Recovery { genesis, folder: &folder, log: &log }.run(index)?;
+        let home = Self { _lock: lock, log, wal, guard, mempool, snapshots };
+        Ok(Opened { home, state })
     }
 }
 
@@ -177,81 +160,6 @@ fn check_chain(data: &Path, folder: &Folder, genesis: &Genesis) -> Result<Marker
 fn mark_chain(folder: &Folder, genesis: &Genesis) -> Result<(), HomeError> {
     let marker = AtomicFile::new(folder.clone(), CHAIN_FILE);
     Ok(marker.write(genesis.chain_id().as_bytes())?)
-}
-
-/// The state as the index has it, or the beginning where that cannot be used.
-fn resume(
-    genesis: &Arc<Genesis>,
-    index: Index,
-    log_tip: Option<Height>,
-) -> Result<(Ledger<Index>, u64), HomeError> {
-    let begin = |index| Ok((Ledger::begin(Arc::clone(genesis), index)?, 0));
-    let Some(notes) = index.notes() else { return begin(index) };
-    let notes: Option<Notes> = codec::decode(notes).ok();
-    let Some(notes) = notes.filter(|notes| Some(notes.tip.height) <= log_tip) else {
-        tracing::warn!("the state index does not belong to this block log; it is rebuilt");
-        return begin(index.begin_anew()?);
-    };
-    let path = index.path().to_owned();
-    match Ledger::resume(Arc::clone(genesis), index, notes.tip) {
-        Ok(ledger) => Ok((ledger, notes.transactions)),
-        Err(error @ (LedgerError::WrongRoot { .. } | LedgerError::State(_))) => {
-            tracing::warn!("{error}; it is rebuilt from the block log");
-            begin(Index::begin_anew_at(&path)?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The state made anew from genesis and the log, in place of an index that failed.
-pub(super) fn rebuild(
-    failed: &Ledger<Index>,
-    log: &BlockLog,
-) -> Result<Replayed<Index>, HomeError> {
-    let index = Index::begin_anew_at(failed.leaves().path())?;
-    let ledger = Ledger::begin(Arc::clone(failed.genesis()), index)?;
-    replay_rest(ledger, 0, log)
-}
-
-/// Replays everything from the state's tip to the log's, and puts the state on the card.
-fn replay_rest(
-    ledger: Ledger<Index>,
-    transactions: u64,
-    log: &BlockLog,
-) -> Result<Replayed<Index>, HomeError> {
-    let tip = ledger.tip().height;
-    let record = if tip > Height::ZERO { log.read(tip)? } else { None };
-    let logged = record.map(|record| LoggedBlock::read(tip, &record)).transpose()?;
-    let mut replay = Replay::new(ledger, transactions, logged, REPLAY_BATCH);
-    for record in log.blocks_from(tip.next()) {
-        let (height, record) = record?;
-        let sealed = replay.apply(height, &record)?;
-        lookups::note(replay.ledger_mut().leaves_mut(), height, &sealed);
-        if replay.verify_full()? && replay.ledger().leaves().dirty() >= DIRTY_MAX {
-            let transactions = replay.transactions();
-            checkpoint(replay.ledger_mut(), transactions)?;
-        }
-    }
-    let mut replayed = replay.finish()?;
-    let blocks = replayed.ledger.tip().height.since(tip).map_or(0, HeightDelta::get);
-    if blocks > 0 {
-        tracing::info!("{blocks} blocks replayed from the log");
-        checkpoint(&mut replayed.ledger, replayed.transactions)?;
-    }
-    Ok(replayed)
-}
-
-/// Takes a block over into state and lookups.
-pub(super) fn commit(ledger: &mut Ledger<Index>, applied: Applied) {
-    lookups::note(ledger.leaves_mut(), applied.tip().height, &applied.transactions);
-    ledger.commit(applied);
-}
-
-/// Puts the state on the card.
-pub(super) fn checkpoint(ledger: &mut Ledger<Index>, transactions: u64) -> Result<(), IndexError> {
-    let notes = codec::encode(&Notes { tip: ledger.tip().clone(), transactions });
-    let height = ledger.tip().height;
-    ledger.leaves_mut().checkpoint(height, &notes)
 }
 
 impl From<StateError> for HomeError {

@@ -11,7 +11,9 @@ mod guard;
 mod home;
 mod lookups;
 mod queries;
+mod recovery;
 mod replay;
+mod snapshots;
 mod watts;
 
 use std::path::PathBuf;

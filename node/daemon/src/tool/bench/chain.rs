@@ -25,12 +25,12 @@ const EPOCH_LENGTH: Millis = Millis::from_secs(3_600 * 24 * 365);
 const BALANCE: Grains = Grains::from_good(10_000);
 
 /// The key of a wallet.
-pub(super) fn wallet(number: u32) -> SigningKey {
+pub(crate) fn wallet(number: u32) -> SigningKey {
     SigningKey::from_seed(Digest32::of(WALLET, &[&number.to_be_bytes()]).as_bytes())
 }
 
 /// Genesis with that many wallets, the founding slot key of `signers`, and a sealing rule.
-pub(super) fn genesis(
+pub(crate) fn genesis(
     signers: &mut Signers,
     wallets: u32,
     sealing: SealingRule,
@@ -121,7 +121,7 @@ impl Chain {
 }
 
 /// A payment of one grain.
-pub(super) fn payment(to: PublicKey) -> Action {
+pub(crate) fn payment(to: PublicKey) -> Action {
     let amount = Grains::from_good(1).mul_div_floor(1, 1_000_000);
     Action::Transfer(Transfer { to, amount, memo: heapless::String::new() })
 }
