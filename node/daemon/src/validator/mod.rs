@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 use crate::protocol::{Call, Fault, FaultKind};
 
 pub use home::HomeError;
+pub(crate) use recovery::Recovery;
 pub use replay::ReplayError;
 pub(crate) use replay::{LoggedBlock, Replay, Replayed};
 

@@ -77,11 +77,11 @@ struct Base {
 
 /// What a state is found in, or made from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Recovery<'a> {
-    pub(super) genesis: &'a Arc<Genesis>,
+pub(crate) struct Recovery<'a> {
+    pub(crate) genesis: &'a Arc<Genesis>,
     /// Where the snapshot lies.
-    pub(super) folder: &'a Folder,
-    pub(super) log: &'a BlockLog,
+    pub(crate) folder: &'a Folder,
+    pub(crate) log: &'a BlockLog,
 }
 
 impl Recovery<'_> {
@@ -89,7 +89,7 @@ impl Recovery<'_> {
     ///
     /// # Errors
     /// When the log is damaged or not valid, or the disk refuses.
-    pub(super) fn run(&self, index: Index) -> Result<Replayed<Index>, HomeError> {
+    pub(crate) fn run(&self, index: Index) -> Result<Replayed<Index>, HomeError> {
         if index.checkpoint_height().is_none() {
             return self.rebuild(index);
         }
@@ -108,7 +108,7 @@ impl Recovery<'_> {
     ///
     /// # Errors
     /// When the log is damaged or not valid, or the disk refuses.
-    pub(super) fn rebuild(&self, fresh: Index) -> Result<Replayed<Index>, HomeError> {
+    pub(crate) fn rebuild(&self, fresh: Index) -> Result<Replayed<Index>, HomeError> {
         if self.log.tip().is_none() {
             return self.replay(self.found(fresh)?);
         }

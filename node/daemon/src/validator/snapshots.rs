@@ -4,8 +4,7 @@ use goodwatt_chain::units::{Height, HeightDelta};
 use goodwatt_store::{Folder, Index, IndexError, Snapshot, SnapshotReport};
 
 /// Snapshots are at least so many blocks apart: a test chain whose epochs last a second seals a
-/// block in each, and a small state is not worth more than the replay of so many (a tenth of a
-/// second).
+/// block in each, and replaying so many takes 40 ms (`goodwatt bench rebuild`).
 const BLOCKS_MIN: u64 = 256;
 /// A snapshot is written once as many blocks were sealed since the former one as bring its cost
 /// down to so many bytes each: 2 % of what a block writes anyway, whatever the size of the state.

@@ -8,7 +8,8 @@ use crate::snapshot::{Snapshot, SnapshotReport};
 
 /// An index smaller than this is never too large for what it holds.
 const SIZE_FLOOR: u64 = 16 << 20;
-/// sled's files may take so many times the bytes of what is in them. Fresh ones take 1.1 to 2.
+/// sled's files may take so many times the bytes of what is in them. One that grew by 30
+/// checkpoints of a thousand leaves took 2.0 times.
 const SIZE_FACTOR: u64 = 3;
 
 impl Index {

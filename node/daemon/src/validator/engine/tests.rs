@@ -6,6 +6,8 @@ use super::*;
 use crate::tool::bench::chain::{genesis, payment, wallet};
 
 const WALLETS: u32 = 10;
+/// How long a block may take.
+const MILLIS_MAX: u32 = 5_000;
 
 /// An engine on a chain of its own, and its folder.
 fn engine() -> (Engine, TempDir) {
@@ -32,10 +34,16 @@ fn seal(engine: &mut Engine, number: u64) -> TxId {
     let transaction = Transaction::sign(ledger.chain(), &wallet(from), nonce, fee, to);
     let id = transaction.id();
     engine.mempool.admit(&engine.ledger, Clock::now(), transaction).expect("admitted");
-    engine.step();
-    assert_eq!(engine.stuck, None);
-    assert_eq!(engine.ledger.tip().height.get(), number + 1);
-    id
+    // A block is later than its parent, which may be of this very millisecond.
+    for _ in 0..MILLIS_MAX {
+        engine.step();
+        assert_eq!(engine.stuck, None);
+        if engine.ledger.tip().height.get() == number + 1 {
+            return id;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("not sealed within {MILLIS_MAX} ms: {}", engine.ledger.tip().height);
 }
 
 /// Fails unless each of the transactions is found at its height.
