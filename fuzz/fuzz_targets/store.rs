@@ -4,14 +4,14 @@
 use goodwatt_chain::hash::ChainId;
 use goodwatt_chain::units::Height;
 use goodwatt_fuzz::MemoryDisk;
-use goodwatt_store::{AtomicFile, BlockLog, ConsensusWal, SigningGuard};
+use goodwatt_store::{AtomicFile, BlockLog, ConsensusWal, SigningGuard, Snapshot};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let disk = MemoryDisk::default();
     let folder = disk.folder();
     let Some((which, bytes)) = input.split_first() else { return };
-    match which % 4 {
+    match which % 5 {
         0 => {
             drop(SigningGuard::create(&folder, ChainId::default()).expect("memory takes it"));
             disk.overwrite(bytes);
@@ -31,6 +31,13 @@ fuzz_target!(|input: &[u8]| {
             drop(BlockLog::verify(&folder));
             if let Ok((log, _)) = BlockLog::open(folder) {
                 log.blocks_from(Height::new(1)).take(1_000).for_each(drop);
+            }
+        }
+        3 => {
+            AtomicFile::new(folder.clone(), "snapshot").write(b"").expect("memory takes it");
+            disk.overwrite(bytes);
+            if let Ok(Some(snapshot)) = Snapshot::open(&folder) {
+                snapshot.chunks().take(5_000).for_each(drop);
             }
         }
         _ => {

@@ -150,6 +150,115 @@ fn a_lost_index_is_rebuilt_with_the_same_root() {
     daemon.stop();
 }
 
+/// A chain of second-long epochs with a snapshot, whose daemon was stopped.
+struct Kept {
+    home: Home,
+    /// The height of the snapshot.
+    height: u64,
+    /// The last status.
+    status: goodwatt::protocol::Status,
+    ids: Vec<String>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let home = Home::new();
+        home.set("epoch_length", "\"1 s\"");
+        let mut daemon = home.start();
+        // The least there is between two snapshots; each epoch begins with a block of its own.
+        let ids = seal(&home, &mut daemon, 256);
+        daemon.says("snapshot of height");
+        let epoch = daemon.status().epoch;
+        until("two more epochs", || (daemon.status().epoch >= epoch + 2).then_some(()));
+        let log = daemon.stop();
+        let written = log.lines().filter_map(|line| line.split_once("snapshot of height "));
+        let written: Vec<&str> = written.map(|(_, rest)| rest).collect();
+        assert_eq!(written.len(), 1, "not one in each epoch:\n{log}");
+        let height = written[0].split(' ').next().and_then(|height| height.parse().ok());
+        let height = height.expect("the height is told");
+        // From now on it only serves, so that nothing changes.
+        home.edit("goodwatt.toml", "enabled = true", "enabled = false");
+        let mut daemon = home.start();
+        let status = daemon.status();
+        assert!(height >= 256 && status.height > height, "{height} of {}", status.height);
+        daemon.stop();
+        Self { home, height, status, ids }
+    }
+
+    fn lose_index(&self) {
+        fs::remove_dir_all(self.home.path("data/index")).expect("removed");
+    }
+
+    /// Fails unless the daemon comes up with the same state, to the last lookup; gives its log.
+    #[track_caller]
+    fn comes_back(&self) -> String {
+        let mut daemon = self.home.start();
+        let status = daemon.status();
+        assert_eq!((status.height, &status.block_id), (self.status.height, &self.status.block_id));
+        assert_eq!(status.state_root, self.status.state_root);
+        assert_eq!(status.transactions, self.status.transactions);
+        let mut client = daemon.client();
+        for id in &self.ids {
+            let info: TransactionInfo =
+                client.call(Call::Transaction { id: id.clone() }).expect("it is found");
+            assert!(info.height.is_some(), "{info:?}");
+        }
+        daemon.stop()
+    }
+}
+
+#[test]
+fn a_lost_index_begins_with_the_snapshot() {
+    let kept = Kept::new();
+    kept.lose_index();
+    let from = format!("the state is taken from the snapshot of height {}", kept.height);
+    let rest = format!("{} blocks replayed from the log", kept.status.height - kept.height);
+    has(&kept.comes_back(), &[&from, &rest]);
+    let log = kept.comes_back();
+    assert!(!log.contains("snapshot"), "it is in the index again:\n{log}");
+    kept.home.edit("goodwatt.toml", "enabled = false", "enabled = true");
+    let mut daemon = kept.home.start();
+    seal(&kept.home, &mut daemon, 1);
+    daemon.stop();
+    kept.home.tool(&["verify", &kept.home.text("")]).with(0);
+}
+
+#[test]
+fn a_damaged_snapshot_is_named_and_the_log_is_enough() {
+    let kept = Kept::new();
+    let all = format!("{} blocks replayed from the log", kept.status.height);
+    let from_genesis = |words: &str| {
+        kept.lose_index();
+        has(&kept.comes_back(), &["the snapshot ", words, "replayed from genesis", &all]);
+    };
+    let snapshot = kept.home.path("data/snapshot");
+    let len = fs::metadata(&snapshot).expect("there").len();
+    flip(&snapshot, len - 9);
+    from_genesis("cannot be read: it is damaged in the chunk of buckets from");
+    flip(&snapshot, len - 9);
+    flip(&snapshot, 9);
+    from_genesis("cannot be read: it is damaged in its head (byte 0)");
+    fs::remove_file(&snapshot).expect("removed");
+    from_genesis("is missing");
+}
+
+#[test]
+fn a_snapshot_above_a_log_that_was_cut_is_not_used() {
+    let kept = Kept::new();
+    let log = segment(&kept.home);
+    let last = records(&log).into_iter().find(|record| record.height == 100).expect("a block");
+    open(&log).set_len(last.end).expect("cut");
+    let above = |height: u64| format!("is of height {height}, which the block log does not reach");
+    let index = format!("the state index {}", above(kept.status.height));
+    let snapshot = format!("the snapshot {}; the state is replayed from", above(kept.height));
+    for words in [vec![index.as_str(), &snapshot], vec![&snapshot]] {
+        let mut daemon = kept.home.start();
+        assert_eq!(daemon.status().height, 100);
+        has(&daemon.stop(), &[words, vec!["100 blocks replayed from the log"]].concat());
+        kept.lose_index();
+    }
+}
+
 #[test]
 fn a_damaged_index_is_set_aside_within_three_starts() {
     let damage = |name: &str, damage: &dyn Fn(&Path)| {

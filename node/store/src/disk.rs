@@ -256,21 +256,21 @@ impl Folder {
     }
 
     /// Puts a whole file in place of another one: after a crash there is the old or the new one.
-    pub(crate) fn replace(
+    pub(crate) fn replace<E: From<DiskError>>(
         &self,
         name: &str,
-        write: impl FnOnce(&mut NamedFile) -> Result<(), DiskError>,
-    ) -> Result<(), DiskError> {
+        write: impl FnOnce(&mut NamedFile) -> Result<(), E>,
+    ) -> Result<(), E> {
         let fresh = format!("{name}.new");
         self.remove_existing(&fresh)?;
         let mut file = self.open(&fresh, Access::CreateNew)?;
-        if let Err(error) = write(&mut file).and_then(|()| file.sync()) {
+        if let Err(error) = write(&mut file).and_then(|()| Ok(file.sync()?)) {
             // The first error is the one to report; a leftover is removed by the next call.
             drop(self.remove(&fresh));
             return Err(error);
         }
         self.rename(&fresh, name)?;
-        self.sync()
+        Ok(self.sync()?)
     }
 }
 

@@ -26,36 +26,32 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use goodwatt_chain::leaves::{Bucket, BucketIndex, LeafChanges, LeafKey, Leaves, Unavailable, put};
 use goodwatt_chain::ledger::LeafStore;
 use goodwatt_chain::units::Height;
 
-use crate::disk::{Access, Action, DiskError, Folder};
+use crate::disk::{Action, DiskError, Folder};
 
 mod cache;
+mod files;
+mod fill;
 mod quiet;
 mod redo;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use cache::Cache;
+use files::{Attempts, open_sled, set_aside};
+pub use fill::Filling;
 use redo::{Operation, Redo};
 
 /// The most operations in one batch of sled: 640 kept it at 11 MB, 2,560 took it to 104 MB.
 pub const BATCH_MAX: usize = 400;
 
-/// sled's own cache.
-const SLED_CACHE_BYTES: u64 = 4 << 20;
 /// How much of the state is kept decoded, beside what is not on the card yet.
 const CACHE_BYTES: usize = 4 << 20;
-/// Attempts to open sled's files that may fail to come back before they are set aside.
-const ATTEMPTS_MAX: u8 = 2;
-
-/// How often, and how long in between, a taken lock is tried: three seconds in all.
-const LOCK_ATTEMPTS: u32 = 60;
-const LOCK_WAIT: Duration = Duration::from_millis(50);
 
 const LEAF: u8 = b'L';
 const LOOKUP: u8 = b'K';
@@ -74,6 +70,12 @@ pub enum IndexError {
     /// What sled holds is not an index.
     #[error("the state index holds no checkpoint of its own; it is rebuilt from the block log")]
     Foreign,
+    /// Keys are hashes, so no bucket grows like this by itself.
+    #[error("bucket {0} of the state is too large for a snapshot: none is written")]
+    Crowded(u16),
+    /// A snapshot is of a checkpoint: a mistake of the caller.
+    #[error("the state index holds changes that are not on the card: no snapshot is written")]
+    NotAtCheckpoint,
 }
 
 /// What opening found.
@@ -90,7 +92,8 @@ pub struct IndexReport {
 pub struct Index {
     path: PathBuf,
     folder: Folder,
-    db: sled::Db,
+    /// `None` once it is closed.
+    db: Option<sled::Db>,
     cache: RefCell<Cache>,
     /// What is not on the card yet.
     dirty: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
@@ -125,13 +128,32 @@ impl Index {
         Self::begin_anew_at(&path)
     }
 
-    /// The same for an index that is closed.
+    /// The same for an index that is closed: it may be damaged, and is kept to look at.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn begin_anew_at(path: &Path) -> Result<Self, IndexError> {
         set_aside(path)?;
         Self::try_open(path).map(|(index, _)| index)
+    }
+
+    /// Removes the files of an index that is closed, and begins anew.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn replace_at(path: &Path) -> Result<Self, IndexError> {
+        files::remove(path)?;
+        Self::try_open(path).map(|(index, _)| index)
+    }
+
+    /// Gives up its files, so that another one can take their place: every read fails from now on.
+    pub fn close(&mut self, why: &str) {
+        self.db = None;
+        *self.failed.borrow_mut() = Some(why.to_owned());
+    }
+
+    fn db(&self) -> Result<&sled::Db, sled::Error> {
+        self.db.as_ref().ok_or_else(|| sled::Error::Unsupported("it is closed".to_owned()))
     }
 
     /// Its folder.
@@ -146,7 +168,7 @@ impl Index {
         let db = quiet::with_patient_threads(|| open_sled(&path.join("sled")))?;
         let mut index = Self {
             path: path.to_owned(),
-            db,
+            db: Some(db),
             cache: RefCell::new(Cache::new(CACHE_BYTES)),
             dirty: BTreeMap::new(),
             checkpoint: None,
@@ -160,8 +182,9 @@ impl Index {
     }
 
     fn read_checkpoint(&self) -> Result<Option<(Height, Vec<u8>)>, IndexError> {
-        let Some(bytes) = self.db.get(META)? else {
-            return if self.db.is_empty() { Ok(None) } else { Err(IndexError::Foreign) };
+        let db = self.db()?;
+        let Some(bytes) = db.get(META)? else {
+            return if db.is_empty() { Ok(None) } else { Err(IndexError::Foreign) };
         };
         let (height, notes) = bytes.split_first_chunk().ok_or(IndexError::Foreign)?;
         Ok(Some((Height::new(u64::from_be_bytes(*height)), notes.to_vec())))
@@ -241,15 +264,15 @@ impl Index {
             }
             count += 1;
             if count == BATCH_MAX {
-                self.db.apply_batch(core::mem::take(&mut batch))?;
+                self.db()?.apply_batch(core::mem::take(&mut batch))?;
                 count = 0;
             }
         }
         let mut meta = height.get().to_be_bytes().to_vec();
         meta.extend_from_slice(&notes);
         batch.insert(META, meta);
-        self.db.apply_batch(batch)?;
-        self.db.flush()?;
+        self.db()?.apply_batch(batch)?;
+        self.db()?.flush()?;
         self.sync()?;
         self.checkpoint = Some((height, notes));
         Ok(())
@@ -277,7 +300,7 @@ impl Index {
                 return Ok(());
             }
         }
-        for entry in self.db.scan_prefix(&first).rev() {
+        for entry in self.db()?.scan_prefix(&first).rev() {
             let (key, value) = entry?;
             if each(&key[first.len()..], &value) {
                 return Ok(());
@@ -289,7 +312,7 @@ impl Index {
     fn load(&self, index: BucketIndex) -> Result<Bucket, sled::Error> {
         let (low, high) = bucket_range(index);
         let mut bucket = Bucket::new();
-        for entry in self.db.range(low.clone()..=high.clone()) {
+        for entry in self.db()?.range(low.clone()..=high.clone()) {
             let (key, value) = entry?;
             if let Some(leaf) = leaf_of(&key) {
                 bucket.push((leaf, Arc::from(&*value)));
@@ -336,28 +359,6 @@ impl LeafStore for Index {
     }
 }
 
-/// Opens sled's files. Its threads hold the lock for a moment after it was closed in the same
-/// process; other processes are kept out by the lock on the data folder.
-fn open_sled(path: &Path) -> Result<sled::Db, sled::Error> {
-    let mut attempts = LOCK_ATTEMPTS;
-    loop {
-        let opened = sled::Config::new()
-            .path(path)
-            .cache_capacity(SLED_CACHE_BYTES)
-            .mode(sled::Mode::LowSpace)
-            .flush_every_ms(None)
-            .open();
-        match opened {
-            // sled reports a taken lock as an error of another kind, with the system's in its text.
-            Err(sled::Error::Io(error)) if attempts > 0 && error.to_string().contains("lock") => {
-                attempts -= 1;
-                std::thread::sleep(LOCK_WAIT);
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
 fn leaf_key(leaf: &LeafKey) -> Vec<u8> {
     [&[LEAF], leaf.as_bytes().as_slice()].concat()
 }
@@ -380,47 +381,4 @@ fn bucket_range(index: BucketIndex) -> (Vec<u8>, Vec<u8>) {
     first[..2].copy_from_slice(&low.to_be_bytes());
     last[..2].copy_from_slice(&high.to_be_bytes());
     (leaf_key(&LeafKey::new(first)), leaf_key(&LeafKey::new(last)))
-}
-
-/// Moves the folder to `NAME.bad`, in place of one that was moved there before.
-fn set_aside(path: &Path) -> Result<(), DiskError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".bad");
-    let aside = path.with_file_name(name);
-    let error = |source| DiskError::new(&path.display().to_string(), Action::Rename, source);
-    match fs::remove_dir_all(&aside) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(error(source)),
-        _ => {}
-    }
-    match fs::rename(path, &aside) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(error(source)),
-        _ => Ok(()),
-    }
-}
-
-/// How often opening was begun and did not come back.
-struct Attempts;
-
-impl Attempts {
-    const FILE: &'static str = "opening";
-
-    fn note(folder: &Folder) -> Result<Self, IndexError> {
-        let before = match folder.open_existing(Self::FILE, Access::Read)? {
-            Some(file) => file.read(0, 1)?.first().copied().unwrap_or(0),
-            None => 0,
-        };
-        if before >= ATTEMPTS_MAX {
-            let message = "opening it ended the process twice".to_owned();
-            return Err(sled::Error::ReportableBug(message).into());
-        }
-        let mut file = folder.open(Self::FILE, Access::Write)?;
-        file.write_at(0, &[before + 1])?;
-        file.sync()?;
-        folder.sync()?;
-        Ok(Self)
-    }
-
-    fn clear(self, folder: &Folder) -> Result<(), DiskError> {
-        folder.remove_existing(Self::FILE)
-    }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the blocks: the truth | [`BlockLog`] |
 //! | the state and lookups: rebuildable | [`Index`] |
+//! | the state in one file, to rebuild from | [`Snapshot`] |
 //! | what was signed last: never lost, never lowered | [`SigningGuard`] |
 //! | what a height needs to go on after a crash | [`ConsensusWal`] |
 //! | small files that are there as a whole | [`AtomicFile`] |
@@ -30,6 +31,7 @@ pub mod faulty;
 mod guard;
 mod index;
 mod log;
+mod snapshot;
 mod wal;
 
 pub use atomic::{AtomicFile, AtomicFileError};
@@ -38,6 +40,7 @@ pub use guard::{
     ExchangeError, GuardError, GuardRecord, GuardRefusal, GuardStep, ImportError, SignRequest,
     SignedStep, SigningGuard, decide,
 };
-pub use index::{BATCH_MAX, Index, IndexError, IndexReport};
+pub use index::{BATCH_MAX, Filling, Index, IndexError, IndexReport};
 pub use log::*;
+pub use snapshot::{Snapshot, SnapshotChunks, SnapshotError, SnapshotPart, SnapshotReport};
 pub use wal::ConsensusWal;

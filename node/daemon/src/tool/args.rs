@@ -133,7 +133,7 @@ pub enum Command {
     /// Watts: what is found, what is used and why
     Power,
     /// Measure: one JSON object a line with --json
-    #[command(after_help = "Names: validate append replay submit start idle disk memory")]
+    #[command(after_help = "Names: validate append replay submit start idle disk memory rebuild")]
     Bench {
         /// Which ones [default: all]
         names: Vec<String>,

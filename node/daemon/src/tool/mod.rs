@@ -1,7 +1,7 @@
 //! `goodwatt`, the one tool for people.
 
 pub mod args;
-mod bench;
+pub(crate) mod bench;
 mod check;
 mod context;
 mod demo;

@@ -4,13 +4,11 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use goodwatt_chain::codec;
 use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::leaves::MemoryLeaves;
-use goodwatt_chain::ledger::{Ledger, Signatures};
-use goodwatt_chain::signature::Batch;
+use goodwatt_chain::ledger::Ledger;
 use goodwatt_chain::state::{Key, Totals};
-use goodwatt_chain::units::Grains;
+use goodwatt_chain::units::{Grains, Height};
 use goodwatt_store::{BlockLog, DataDirLock, Folder};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -18,7 +16,7 @@ use serde::Serialize;
 use super::context::{CONFIG_FILE, Context, read_genesis};
 use super::error::ToolError;
 use crate::config::Config;
-use crate::validator::LoggedBlock;
+use crate::validator::{Replay, Replayed};
 
 /// How many signatures are verified together: the more, the less each costs. These take 2 MB.
 const BATCH: usize = 4_096;
@@ -38,19 +36,12 @@ pub(super) fn run(context: &Context, folder: &Path) -> Result<(), ToolError> {
     let (data, genesis) = locate(context, folder)?;
     let _lock = DataDirLock::take(&data).map_err(ToolError::failed)?;
     let log = Folder::at(&data.join("log")).map_err(ToolError::failed)?;
-    let checked = BlockLog::verify(&log).map_err(|error| ToolError::Damaged(error.to_string()))?;
-    let (log, _) = BlockLog::open(log).map_err(|error| ToolError::Damaged(error.to_string()))?;
-    let mut replay = Replay::new(genesis)?;
+    let checked = BlockLog::verify(&log).map_err(damaged)?;
+    let (log, _) = BlockLog::open(log).map_err(damaged)?;
     let bar = progress(checked.blocks, context.output.json);
-    for record in log.blocks_from(goodwatt_chain::units::Height::new(1)) {
-        let (height, record) = record.map_err(|error| ToolError::Damaged(error.to_string()))?;
-        replay.apply(&record).map_err(|what| {
-            ToolError::Damaged(format!("the block at {height} is not valid: {what}"))
-        })?;
-        bar.inc(1);
-    }
+    let replayed = replay(genesis, &log, || bar.inc(1))?;
     bar.finish_and_clear();
-    let report = replay.finish(checked.blocks, checked.bytes)?;
+    let report = summarize(&replayed, checked.blocks, checked.bytes)?;
     context.output.print(&report, |page| {
         writeln!(page, "good      {} blocks, {} transactions", report.blocks, report.transactions)?;
         writeln!(page, "read      {} bytes, each byte checked", report.bytes)?;
@@ -82,63 +73,50 @@ fn progress(blocks: u64, json: bool) -> ProgressBar {
     ProgressBar::new(blocks).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-pub(super) struct Replay {
-    ledger: Ledger<MemoryLeaves>,
-    batch: Batch,
-    transactions: u64,
+/// Carries out all blocks of a log from genesis on, in memory; `after_each` block is called.
+///
+/// # Errors
+/// At the first block that is damaged or not valid.
+pub(super) fn replay(
+    genesis: Genesis,
+    log: &BlockLog,
+    mut after_each: impl FnMut(),
+) -> Result<Replayed<MemoryLeaves>, ToolError> {
+    let ledger = Ledger::begin(Arc::new(genesis), MemoryLeaves::default());
+    let mut replay = Replay::new(ledger.map_err(ToolError::failed)?, 0, None, BATCH);
+    for record in log.blocks_from(Height::new(1)) {
+        let (height, record) = record.map_err(damaged)?;
+        replay.apply(height, &record).map_err(damaged)?;
+        replay.verify_full().map_err(damaged)?;
+        after_each();
+    }
+    replay.finish().map_err(damaged)
 }
 
-impl Replay {
-    pub(super) fn new(genesis: Genesis) -> Result<Self, ToolError> {
-        let ledger = Ledger::begin(Arc::new(genesis), MemoryLeaves::default());
-        let ledger = ledger.map_err(ToolError::failed)?;
-        Ok(Self { ledger, batch: Batch::default(), transactions: 0 })
-    }
+#[expect(clippy::needless_pass_by_value, reason = "an error ends here")]
+fn damaged(what: impl ToString) -> ToolError {
+    ToolError::Damaged(what.to_string())
+}
 
-    pub(super) fn apply(&mut self, record: &[u8]) -> Result<(), String> {
-        let logged: LoggedBlock = codec::decode(record).map_err(|error| error.to_string())?;
-        if logged.certificate.block != logged.block.header.id() {
-            return Err("its certificate names another block".to_owned());
-        }
-        let validators = Arc::clone(&self.ledger.in_charge().validators);
-        logged
-            .certificate
-            .check(self.ledger.chain(), &validators, &mut self.batch)
-            .map_err(|error| error.to_string())?;
-        let applied = self
-            .ledger
-            .check(&logged.block, Signatures::Collect(&mut self.batch))
-            .map_err(|error| error.to_string())?;
-        self.transactions += applied.transactions.len() as u64;
-        self.ledger.commit(applied);
-        if self.batch.len() >= BATCH { self.verify() } else { Ok(()) }
+fn summarize(
+    replayed: &Replayed<MemoryLeaves>,
+    blocks: u64,
+    bytes: u64,
+) -> Result<Report, ToolError> {
+    let ledger = &replayed.ledger;
+    let totals: Totals = ledger.view().read_or_default(Key::Totals).map_err(ToolError::failed)?;
+    let money_conserved = money_is_conserved(ledger, &totals)?;
+    if !money_conserved {
+        return Err(damaged("the sum of all money is not what genesis and rewards make it"));
     }
-
-    pub(super) fn verify(&mut self) -> Result<(), String> {
-        if core::mem::take(&mut self.batch).verify() {
-            return Ok(());
-        }
-        Err("a signature in it, or in one of the blocks just before it, is not valid".to_owned())
-    }
-
-    fn finish(mut self, blocks: u64, bytes: u64) -> Result<Report, ToolError> {
-        self.verify().map_err(ToolError::Damaged)?;
-        let totals: Totals =
-            self.ledger.view().read_or_default(Key::Totals).map_err(ToolError::failed)?;
-        let money_conserved = money_is_conserved(&self.ledger, &totals)?;
-        if !money_conserved {
-            let message = "the sum of all money is not what genesis and rewards make it";
-            return Err(ToolError::Damaged(message.to_owned()));
-        }
-        Ok(Report {
-            blocks,
-            transactions: self.transactions,
-            bytes,
-            state_root: self.ledger.tip().state_root.to_string(),
-            donated_grains: totals.donated.get(),
-            money_conserved,
-        })
-    }
+    Ok(Report {
+        blocks,
+        transactions: replayed.transactions,
+        bytes,
+        state_root: ledger.tip().state_root.to_string(),
+        donated_grains: totals.donated.get(),
+        money_conserved,
+    })
 }
 
 /// Invariant 1: all money is what genesis gave out and rewards minted, to the last grain.

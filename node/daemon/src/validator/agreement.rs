@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::{Clock, build_time};
 use super::engine::{Engine, Stuck};
 use super::guard::GuardFault;
-use super::home::LoggedBlock;
+use super::replay::LoggedBlock;
 
 /// How long a step of round 0 waits for the others; each round adds as much again.
 const STEP_TIMEOUT: Duration = Duration::from_millis(1_000);

@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 
 use super::clock::Clock;
 use super::engine::Engine;
-use super::home::LoggedBlock;
 use super::lookups::{self, Place};
+use super::replay::LoggedBlock;
 use super::{Answer, Request, queries};
 use crate::hex;
 use crate::protocol::{

@@ -1,6 +1,7 @@
 //! The validator's loop: sleeps until a call comes or something is due, and does it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -17,15 +18,17 @@ use goodwatt_chain::units::{Height, HeightDelta, UnixMillis};
 use goodwatt_consensus::clock::ClockFault;
 use goodwatt_consensus::sealing::{Facts, Waiting, due};
 use goodwatt_consensus::{Event, SilentReason, Tendermint, Timeout};
-use goodwatt_store::{AtomicFileError, DiskError, Index, IndexError, LogError};
+use goodwatt_store::{AtomicFileError, DiskError, Index, IndexError, LogError, SnapshotReport};
 use tokio::sync::oneshot;
 
 use super::agreement::Candidate;
 use super::clock::Clock;
 use super::guard::GuardFault;
-use super::home::{self, DIRTY_MAX, Home, HomeError, LoggedBlock, Opened};
+use super::home::{Home, HomeError, Opened};
+use super::recovery::{self, DIRTY_MAX, Recovery};
+use super::replay::{LoggedBlock, Replayed};
 use super::watts::Watts;
-use super::{Answer, Request, Settings};
+use super::{Answer, Request, Settings, lookups};
 use crate::signers::Signers;
 
 /// The most calls that are taken in one go, so that their signatures are verified together.
@@ -51,6 +54,8 @@ pub(super) enum Stuck {
     Log(#[from] LogError),
     #[error(transparent)]
     Index(#[from] IndexError),
+    #[error("the state index cannot be rebuilt: {0}")]
+    Rebuild(HomeError),
     #[error(transparent)]
     State(#[from] StateError),
     #[error(transparent)]
@@ -100,8 +105,8 @@ impl Engine {
     /// Opens the data folder and brings everything up to date.
     pub(super) fn open(settings: Settings) -> Result<Self, HomeError> {
         let genesis = Arc::new(settings.genesis);
-        let Opened { home, ledger, tip_certificate, transactions } =
-            Home::open(&settings.data, &genesis)?;
+        let Opened { home, state } = Home::open(&settings.data, &genesis)?;
+        let Replayed { ledger, tip_certificate, transactions } = state;
         let signers = Signers::open(&settings.data.join("signers"))?;
         let tip = ledger.tip().height;
         let mut engine = Self {
@@ -163,11 +168,13 @@ impl Engine {
             return;
         }
         self.retry_at = None;
-        if let Err(stuck) = self.work(now) {
+        match self.work(now) {
+            Err(stuck) => self.note_stuck(&stuck),
+            Ok(()) if self.stuck.take().is_some() => tracing::info!("sealing goes on"),
+            Ok(()) => {}
+        }
+        if let Err(stuck) = self.mend_index() {
             self.note_stuck(&stuck);
-            self.mend_index();
-        } else if self.stuck.take().is_some() {
-            tracing::info!("sealing goes on");
         }
     }
 
@@ -181,18 +188,41 @@ impl Engine {
         self.retry_at = Some(Instant::now() + RETRY);
     }
 
-    /// Sets an index that failed aside, and replays the log into a fresh one.
-    fn mend_index(&mut self) {
-        let Some(failure) = self.ledger.leaves().failure() else { return };
-        tracing::error!("the state index failed ({failure}): it is rebuilt from the block log");
-        match home::rebuild(&self.ledger, &self.home.log) {
-            Ok(rebuilt) => {
-                self.ledger = rebuilt.ledger;
-                self.last_checkpoint = self.ledger.tip().height;
-                tracing::info!("the state index is rebuilt");
-            }
-            Err(error) => tracing::error!("the state index cannot be rebuilt: {error}"),
+    /// Sets an index that failed aside, and makes a fresh one.
+    fn mend_index(&mut self) -> Result<(), Stuck> {
+        let Some(failure) = self.ledger.leaves().failure() else { return Ok(()) };
+        tracing::error!("the state index failed ({failure}): it is rebuilt");
+        self.replace_index(&failure, Index::begin_anew_at)
+    }
+
+    /// Begins a fresh index in place of one whose files have grown far above what is in them.
+    fn renew_index(&mut self, state: &SnapshotReport) -> Result<(), Stuck> {
+        let lookups = lookups::live_bytes(state.height, self.transactions);
+        let live = state.leaf_bytes.saturating_add(lookups);
+        if let Some(size) = self.ledger.leaves().bloated(live)? {
+            tracing::info!("the state index takes {size} bytes for {live}: a fresh one is begun");
+            self.replace_index("a fresh one takes its place", Index::replace_at)?;
         }
+        Ok(())
+    }
+
+    /// Closes the index, so that only one is ever open, and makes the state anew in a fresh one.
+    /// Where that fails it is tried again, as reads of a closed index fail.
+    fn replace_index(
+        &mut self,
+        why: &str,
+        begin: fn(&Path) -> Result<Index, IndexError>,
+    ) -> Result<(), Stuck> {
+        self.ledger.leaves_mut().close(why);
+        let (genesis, folder) = (self.ledger.genesis(), self.home.snapshots.folder());
+        let recovery = Recovery { genesis, folder, log: &self.home.log };
+        let fresh = begin(self.ledger.leaves().path())?;
+        let state = recovery.rebuild(fresh).map_err(Stuck::Rebuild)?;
+        (self.ledger, self.transactions) = (state.ledger, state.transactions);
+        self.tip_certificate = state.tip_certificate;
+        self.last_checkpoint = self.ledger.tip().height;
+        tracing::info!("the state index is rebuilt");
+        Ok(())
     }
 
     /// Leaves the height at work; what was written for it is found again when it begins anew.
@@ -261,8 +291,8 @@ impl Engine {
         let Some((logged, applied)) = self.decided.take() else { return Ok(()) };
         let height = applied.tip().height;
         let sealed: Vec<TxId> = applied.transactions.iter().map(|sealed| sealed.id).collect();
-        let begins_epoch = self.ledger.in_charge().epoch;
-        home::commit(&mut self.ledger, applied);
+        let epoch = self.ledger.in_charge().epoch;
+        recovery::commit(&mut self.ledger, applied);
         self.tip_certificate = Some(logged.certificate);
         self.transactions += sealed.len() as u64;
         self.running = None;
@@ -272,10 +302,12 @@ impl Engine {
         }
         self.home.wal.reset(height.next())?;
         self.tidy_mempool(&sealed)?;
-        if self.ledger.in_charge().epoch > begins_epoch {
+        let begins_epoch = self.ledger.in_charge().epoch > epoch;
+        if begins_epoch {
             self.erase_old_signers()?;
         }
-        self.checkpoint_in_time()
+        self.checkpoint_in_time()?;
+        if begins_epoch { self.snapshot_in_time() } else { Ok(()) }
     }
 
     fn checkpoint_in_time(&mut self) -> Result<(), Stuck> {
@@ -288,9 +320,26 @@ impl Engine {
     }
 
     fn checkpoint(&mut self) -> Result<(), IndexError> {
-        home::checkpoint(&mut self.ledger, self.transactions)?;
+        recovery::checkpoint(&mut self.ledger, self.transactions)?;
         self.last_checkpoint = self.ledger.tip().height;
         Ok(())
+    }
+
+    /// Writes a snapshot when it is worth its bytes; then the size of the index is known, too.
+    fn snapshot_in_time(&mut self) -> Result<(), Stuck> {
+        if !self.home.snapshots.is_due(self.ledger.tip().height) {
+            return Ok(());
+        }
+        self.checkpoint()?;
+        match self.home.snapshots.write(self.ledger.leaves()) {
+            Ok(state) => self.renew_index(&state),
+            // The former one is still there, and whoever needs the disk will find out by itself.
+            Err(error @ (IndexError::Disk(_) | IndexError::Crowded(_))) => {
+                tracing::warn!("no snapshot is written: {error}");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Takes what was sealed out of the mempool, and tells who waits for what was dropped.
@@ -343,3 +392,6 @@ impl Engine {
         tracing::info!("stopped at {}", self.ledger.tip().height);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | `chain` | id of the chain | made anew from the log's first block |
 //! | `log/` | the blocks: the truth | named with height and byte |
-//! | `index/` | the state | rebuilt from the log |
+//! | `index/` | the state, and where each transaction stands | rebuilt from the snapshot and the log |
+//! | `snapshot` | the state of a former height, in one file | the index is rebuilt from the log alone |
 //! | `guard` | what was signed last | signing refused until imported |
 //! | `wal` | the height at work | read as far as it is whole |
 //! | `mempool` | what waited at the last stop | begun empty |
@@ -13,30 +14,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use goodwatt_chain::block::{Block, Certificate};
-use goodwatt_chain::codec;
 use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::hash::ChainId;
-use goodwatt_chain::ledger::{Applied, BlockError, Ledger, LedgerError, Signatures, Tip};
-use goodwatt_chain::signature::Batch;
+use goodwatt_chain::ledger::LedgerError;
 use goodwatt_chain::state::StateError;
-use goodwatt_chain::units::Height;
 use goodwatt_store::{
     AtomicFile, AtomicFileError, BlockLog, ConsensusWal, DataDirLock, DiskError, Folder, Index,
     IndexError, LockError, LogError,
 };
-use serde::{Deserialize, Serialize};
 
 use super::guard::Guard;
-use super::lookups;
+use super::recovery::Recovery;
+use super::replay::{ReplayError, Replayed};
+use super::snapshots::Snapshots;
 use crate::signers::SignersError;
 
 /// Says to which chain the folder belongs.
 const CHAIN_FILE: &str = "chain";
-/// How many signatures are verified together when blocks are replayed.
-const REPLAY_BATCH: usize = 2_048;
-/// How many changes are kept in memory before they are put on the card.
-pub(super) const DIRTY_MAX: usize = 1_000;
 
 /// Why a data folder cannot be used. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
@@ -75,38 +69,12 @@ pub enum HomeError {
         /// Chain of the genesis file.
         expected: ChainId,
     },
-    /// A block in the log does not follow from those before it.
-    #[error(
-        "the block at {height} in the log is not valid: {error}; fetch it from a peer, or restore the log from a copy"
-    )]
-    BadBlock {
-        /// Its height.
-        height: Height,
-        /// What is wrong.
-        error: BlockError,
-    },
-    /// What stands in the log is no block.
-    #[error(
-        "the record at {0} in the log is no block; fetch it from a peer, or restore the log from a copy"
-    )]
-    NoBlock(Height),
+    /// The log does not hold a chain of valid blocks.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The thread could not be started.
     #[error("the validator's thread could not be started: {0}")]
     Thread(std::io::Error),
-}
-
-/// What stands in the log for each height: the block, and who decided it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct LoggedBlock {
-    pub(crate) certificate: Certificate,
-    pub(crate) block: Block,
-}
-
-/// What the index notes with each checkpoint.
-#[derive(Debug, Deserialize, Serialize)]
-struct Notes {
-    tip: Tip,
-    transactions: u64,
 }
 
 /// The open files of a data folder.
@@ -117,17 +85,14 @@ pub(crate) struct Home {
     pub(super) wal: ConsensusWal,
     pub(super) guard: Guard,
     pub(super) mempool: AtomicFile,
+    pub(super) snapshots: Snapshots,
 }
 
-/// A ledger with what does not follow from its state alone.
+/// A data folder whose state is at the tip of its log.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) home: Home,
-    pub(crate) ledger: Ledger<Index>,
-    /// Who decided the tip; `None` before the first block.
-    pub(crate) tip_certificate: Option<Certificate>,
-    /// Transactions sealed since the first block.
-    pub(crate) transactions: u64,
+    pub(crate) state: Replayed<Index>,
 }
 
 impl Home {
@@ -154,13 +119,11 @@ impl Home {
             mark_chain(&folder, genesis)?;
         }
         let wal = ConsensusWal::open(&folder)?;
-        let mempool = AtomicFile::new(folder, "mempool");
-        let (ledger, transactions) = resume(genesis, index, log.tip())?;
-        let mut replay = Replay { ledger, transactions, tip_certificate: None };
-        replay.run(&log)?;
-        let Replay { ledger, transactions, tip_certificate } = replay;
-        let home = Self { _lock: lock, log, wal, guard, mempool };
-        Ok(Opened { home, ledger, tip_certificate, transactions })
+        let mempool = AtomicFile::new(folder.clone(), "mempool");
+        let snapshots = Snapshots::find(&folder);
+        let state = Recovery { genesis, folder: &folder, log: &log }.run(index)?;
+        let home = Self { _lock: lock, log, wal, guard, mempool, snapshots };
+        Ok(Opened { home, state })
     }
 }
 
@@ -197,129 +160,6 @@ fn check_chain(data: &Path, folder: &Folder, genesis: &Genesis) -> Result<Marker
 fn mark_chain(folder: &Folder, genesis: &Genesis) -> Result<(), HomeError> {
     let marker = AtomicFile::new(folder.clone(), CHAIN_FILE);
     Ok(marker.write(genesis.chain_id().as_bytes())?)
-}
-
-/// The state as the index has it, or the beginning where that cannot be used.
-fn resume(
-    genesis: &Arc<Genesis>,
-    index: Index,
-    log_tip: Option<Height>,
-) -> Result<(Ledger<Index>, u64), HomeError> {
-    let begin = |index| Ok((Ledger::begin(Arc::clone(genesis), index)?, 0));
-    let Some(notes) = index.notes() else { return begin(index) };
-    let notes: Option<Notes> = codec::decode(notes).ok();
-    let Some(notes) = notes.filter(|notes| Some(notes.tip.height) <= log_tip) else {
-        tracing::warn!("the state index does not belong to this block log; it is rebuilt");
-        return begin(index.begin_anew()?);
-    };
-    let path = index.path().to_owned();
-    match Ledger::resume(Arc::clone(genesis), index, notes.tip) {
-        Ok(ledger) => Ok((ledger, notes.transactions)),
-        Err(error @ (LedgerError::WrongRoot { .. } | LedgerError::State(_))) => {
-            tracing::warn!("{error}; it is rebuilt from the block log");
-            begin(Index::begin_anew_at(&path)?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The state made anew from genesis and the log, in place of an index that failed.
-pub(super) fn rebuild(failed: &Ledger<Index>, log: &BlockLog) -> Result<Replay, HomeError> {
-    let index = Index::begin_anew_at(failed.leaves().path())?;
-    let ledger = Ledger::begin(Arc::clone(failed.genesis()), index)?;
-    let mut replay = Replay { ledger, transactions: 0, tip_certificate: None };
-    replay.run(log)?;
-    Ok(replay)
-}
-
-/// Carrying out the blocks of the log that the state does not have yet.
-#[derive(Debug)]
-pub(crate) struct Replay {
-    pub(crate) ledger: Ledger<Index>,
-    pub(crate) transactions: u64,
-    pub(crate) tip_certificate: Option<Certificate>,
-}
-
-impl Replay {
-    /// Replays everything from the state's tip to the log's, and puts the state on the card.
-    ///
-    /// # Errors
-    /// At the first block that does not follow.
-    pub(crate) fn run(&mut self, log: &BlockLog) -> Result<(), HomeError> {
-        let tip = self.ledger.tip().height;
-        if tip > Height::ZERO
-            && let Some(record) = log.read(tip)?
-        {
-            self.tip_certificate = Some(parse(tip, &record)?.certificate);
-        }
-        let mut batch = Batch::default();
-        let mut replayed = 0_u64;
-        for record in log.blocks_from(tip.next()) {
-            let (height, record) = record?;
-            self.apply(height, &record, &mut batch)?;
-            replayed += 1;
-            if batch.len() >= REPLAY_BATCH {
-                self.verify(&mut batch)?;
-            }
-        }
-        self.verify(&mut batch)?;
-        if replayed > 0 {
-            tracing::info!("{replayed} blocks replayed from the log");
-            self.checkpoint()?;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, height: Height, record: &[u8], batch: &mut Batch) -> Result<(), HomeError> {
-        let LoggedBlock { certificate, block } = parse(height, record)?;
-        let bad = |error| HomeError::BadBlock { height, error };
-        if certificate.block != block.header.id() {
-            return Err(bad(BlockError::WrongCertificate));
-        }
-        let applied = self.ledger.check(&block, Signatures::Collect(batch)).map_err(bad)?;
-        let validators = Arc::clone(&self.ledger.in_charge().validators);
-        if self.tip_certificate.as_ref() != block.parent_certificate.as_ref() {
-            return Err(bad(BlockError::WrongCertificate));
-        }
-        // Its signatures are verified as the next block's parent certificate; the last one's here.
-        certificate
-            .check(self.ledger.chain(), &validators, &mut Batch::default())
-            .map_err(|error| bad(error.into()))?;
-        self.transactions += applied.transactions.len() as u64;
-        commit(&mut self.ledger, applied);
-        self.tip_certificate = Some(certificate);
-        Ok(())
-    }
-
-    /// Verifies what was collected, and keeps the state small in memory.
-    fn verify(&mut self, batch: &mut Batch) -> Result<(), HomeError> {
-        if !core::mem::take(batch).verify() {
-            let height = self.ledger.tip().height;
-            return Err(HomeError::BadBlock { height, error: BlockError::Signature });
-        }
-        if self.ledger.leaves().dirty() >= DIRTY_MAX { self.checkpoint() } else { Ok(()) }
-    }
-
-    fn checkpoint(&mut self) -> Result<(), HomeError> {
-        Ok(checkpoint(&mut self.ledger, self.transactions)?)
-    }
-}
-
-fn parse(height: Height, record: &[u8]) -> Result<LoggedBlock, HomeError> {
-    codec::decode(record).map_err(|_| HomeError::NoBlock(height))
-}
-
-/// Takes a block over into state and lookups.
-pub(super) fn commit(ledger: &mut Ledger<Index>, applied: Applied) {
-    lookups::note(ledger.leaves_mut(), applied.tip().height, &applied.transactions);
-    ledger.commit(applied);
-}
-
-/// Puts the state on the card.
-pub(super) fn checkpoint(ledger: &mut Ledger<Index>, transactions: u64) -> Result<(), IndexError> {
-    let notes = codec::encode(&Notes { tip: ledger.tip().clone(), transactions });
-    let height = ledger.tip().height;
-    ledger.leaves_mut().checkpoint(height, &notes)
 }
 
 impl From<StateError> for HomeError {

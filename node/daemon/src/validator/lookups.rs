@@ -21,15 +21,25 @@ const ENTRY_BYTES: usize = TAGS * size_of::<Tag>();
 
 /// Notes which transactions a block holds.
 pub(super) fn note(index: &mut Index, height: Height, transactions: &[Sealed]) {
-    if transactions.is_empty() {
-        return;
+    if let Some((key, entries)) = entries(height, transactions) {
+        index.put_lookup(&key, &entries);
     }
+}
+
+/// The lookup of a block, key and value; `None` for an empty one.
+pub(super) fn entries(height: Height, transactions: &[Sealed]) -> Option<([u8; 8], Vec<u8>)> {
     let tags = |sealed: &Sealed| {
         let receiver = sealed.receiver.unwrap_or(sealed.sender);
         [tag(sealed.id.as_bytes()), tag(sealed.sender.as_bytes()), tag(receiver.as_bytes())]
     };
     let entries: Vec<u8> = transactions.iter().flat_map(tags).flatten().collect();
-    index.put_lookup(&height.get().to_be_bytes(), &entries);
+    (!entries.is_empty()).then_some((height.get().to_be_bytes(), entries))
+}
+
+/// How many bytes the lookups of so many blocks and transactions take, as if no block were empty.
+pub(super) const fn live_bytes(tip: Height, transactions: u64) -> u64 {
+    let key = size_of::<u64>() as u64;
+    tip.get().saturating_mul(key).saturating_add(transactions.saturating_mul(ENTRY_BYTES as u64))
 }
 
 /// Where the transaction of this id may stand, the latest first, at most `limit` places.

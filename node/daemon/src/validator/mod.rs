@@ -11,6 +11,9 @@ mod guard;
 mod home;
 mod lookups;
 mod queries;
+mod recovery;
+mod replay;
+mod snapshots;
 mod watts;
 
 use std::path::PathBuf;
@@ -26,7 +29,9 @@ use tokio::sync::oneshot;
 use crate::protocol::{Call, Fault, FaultKind};
 
 pub use home::HomeError;
-pub(crate) use home::LoggedBlock;
+pub(crate) use recovery::Recovery;
+pub use replay::ReplayError;
+pub(crate) use replay::{LoggedBlock, Replay, Replayed};
 
 /// The most calls that wait for the validator; who comes later is told to come back.
 const CALLS_MAX: usize = 1_024;

@@ -69,6 +69,11 @@ impl Redo {
         if is_new { folder.sync() } else { Ok(()) }
     }
 
+    /// Removes what was written for a sled that is gone.
+    pub(super) fn forget(folder: &Folder) -> Result<(), DiskError> {
+        folder.remove_existing(FILE)
+    }
+
     /// The checkpoint written last, or `None` if it was torn or there is none.
     pub(super) fn read(folder: &Folder) -> Result<Option<Self>, DiskError> {
         let Some(file) = folder.open_existing(FILE, Access::Read)? else { return Ok(None) };

@@ -25,12 +25,12 @@ const EPOCH_LENGTH: Millis = Millis::from_secs(3_600 * 24 * 365);
 const BALANCE: Grains = Grains::from_good(10_000);
 
 /// The key of a wallet.
-pub(super) fn wallet(number: u32) -> SigningKey {
+pub(crate) fn wallet(number: u32) -> SigningKey {
     SigningKey::from_seed(Digest32::of(WALLET, &[&number.to_be_bytes()]).as_bytes())
 }
 
 /// Genesis with that many wallets, the founding slot key of `signers`, and a sealing rule.
-pub(super) fn genesis(
+pub(crate) fn genesis(
     signers: &mut Signers,
     wallets: u32,
     sealing: SealingRule,
@@ -46,8 +46,8 @@ pub(super) fn genesis(
 }
 
 /// A chain in memory that grows as fast as its blocks can be made.
-pub(super) struct Chain {
-    pub(super) ledger: Ledger<MemoryLeaves>,
+pub(crate) struct Chain {
+    pub(crate) ledger: Ledger<MemoryLeaves>,
     signer: SigningKey,
     signers: Signers,
     certificate: Option<Certificate>,
@@ -56,7 +56,7 @@ pub(super) struct Chain {
 
 impl Chain {
     /// A chain with that many wallets, its slot key in `folder`.
-    pub(super) fn new(folder: &std::path::Path, wallets: u32) -> Result<Self, ToolError> {
+    pub(crate) fn new(folder: &std::path::Path, wallets: u32) -> Result<Self, ToolError> {
         let mut signers = Signers::open(folder).map_err(ToolError::failed)?;
         let genesis = genesis(&mut signers, wallets, SealingRule::Immediate, GENESIS_TIME)?;
         let signer = genesis.founders.first().and_then(|founder| signers.find(&founder.signer));
@@ -73,7 +73,7 @@ impl Chain {
     }
 
     /// The next payment of a wallet to its neighbour.
-    pub(super) fn transfer(&mut self, from: u32) -> Transaction {
+    pub(crate) fn transfer(&mut self, from: u32) -> Transaction {
         let wallets = self.nonces.len() as u32;
         let nonce = &mut self.nonces[from as usize];
         let to = wallet((from + 1) % wallets).public();
@@ -85,7 +85,7 @@ impl Chain {
     }
 
     /// Seals transactions, whose signatures nobody doubts.
-    pub(super) fn seal(
+    pub(crate) fn seal(
         &mut self,
         transactions: &[Transaction],
     ) -> Result<(Block, Certificate), ToolError> {
@@ -121,7 +121,7 @@ impl Chain {
 }
 
 /// A payment of one grain.
-pub(super) fn payment(to: PublicKey) -> Action {
+pub(crate) fn payment(to: PublicKey) -> Action {
     let amount = Grains::from_good(1).mul_div_floor(1, 1_000_000);
     Action::Transfer(Transfer { to, amount, memo: heapless::String::new() })
 }

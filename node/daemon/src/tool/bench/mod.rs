@@ -3,9 +3,10 @@
 //! Absolute times drift on shared machines, so what matters is the ratio to a ceiling that was
 //! measured in the same run. What is counted (bytes, wake-ups, memory) does not drift.
 
-mod chain;
+pub(crate) mod chain;
 mod daemon;
 mod disk;
+mod rebuild;
 mod verify;
 
 use std::path::Path;
@@ -20,7 +21,7 @@ use super::output::{line, note};
 type Benchmark = fn(&Bench<'_>) -> Result<(), ToolError>;
 
 /// The benchmarks, by name, in the order in which they run.
-const BENCHMARKS: [(&str, Benchmark); 8] = [
+const BENCHMARKS: [(&str, Benchmark); 9] = [
     ("validate", verify::validate),
     ("replay", verify::replay),
     ("append", disk::append),
@@ -29,6 +30,7 @@ const BENCHMARKS: [(&str, Benchmark); 8] = [
     ("idle", daemon::idle),
     ("memory", daemon::memory),
     ("start", daemon::start),
+    ("rebuild", rebuild::rebuild),
 ];
 
 /// One figure.

@@ -12,7 +12,7 @@ use goodwatt_store::{BlockLog, Folder};
 use super::Bench;
 use super::chain::Chain;
 use crate::tool::error::ToolError;
-use crate::tool::verify::Replay;
+use crate::tool::verify::replay as replay_all;
 use crate::validator::LoggedBlock;
 
 /// Wallets of the chain; each sends one of the transactions that are validated.
@@ -118,14 +118,12 @@ pub(super) fn replay(bench: &Bench<'_>) -> Result<(), ToolError> {
     for _ in 0..ROUNDS {
         let begin = cpu_seconds();
         let (blocks, _) = BlockLog::open(log()?).map_err(ToolError::failed)?;
-        let mut replay = Replay::new((**chain.ledger.genesis()).clone())?;
-        for record in blocks.blocks_from(Height::new(1)) {
-            let (_, record) = record.map_err(ToolError::failed)?;
-            replay.apply(&record).map_err(ToolError::failed)?;
-        }
-        replay.verify().map_err(ToolError::failed)?;
+        let replayed = replay_all((**chain.ledger.genesis()).clone(), &blocks, || {})?;
         whole = whole.min(cpu_seconds() - begin);
         raw = raw.min(time_batch(&batch)?);
+        if replayed.ledger.tip() != chain.ledger.tip() {
+            return Err(ToolError::failed("the replay ended at another tip"));
+        }
     }
     let per_second = |seconds: f64| batch.len() as f64 / seconds;
     bench.print_ratio("replay", per_second(whole), "signatures/s", per_second(raw))
