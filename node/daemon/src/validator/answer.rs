@@ -43,6 +43,8 @@ impl Engine {
         for request in requests {
             match request {
                 Request::Stop => stop = true,
+                // Looked at below, whatever woke us.
+                Request::ClockSet => {}
                 Request::Call(Call::Submit { transaction, wait }, reply) => {
                     match self.decode(&transaction) {
                         Ok(transaction) => handed.push(Handed { transaction, wait, reply }),

@@ -7,7 +7,7 @@ use goodwatt_units::Millis;
 
 /// Wall clock and monotonic clock.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     start: Instant,
 }
 
@@ -17,7 +17,7 @@ impl Clock {
     }
 
     /// The wall clock; 1970 when it is set before that.
-    pub(super) fn now() -> UnixMillis {
+    pub(crate) fn now() -> UnixMillis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
