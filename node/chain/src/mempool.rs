@@ -345,6 +345,13 @@ impl Mempool {
         Ok(())
     }
 
+    /// Notes anew since when each transaction waits: for a clock that was set.
+    pub fn wait_since(&mut self, renew: impl Fn(UnixMillis) -> UnixMillis) {
+        for waiting in &mut self.waiting {
+            waiting.since = renew(waiting.since);
+        }
+    }
+
     /// Takes over a new tip: what was sealed leaves, the rest is carried out anew.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use goodwatt_chain::mempool::{AdmissionError, Mempool, MempoolLimits};
 use goodwatt_chain::rules::Refusal;
 use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::Grains;
+use goodwatt_units::Millis;
 
 /// A transfer by an owner with this nonce and this many times the least fee.
 fn pay(chain: &Chain, from: u32, nonce: u64, fees: u32) -> Transaction {
@@ -122,4 +123,17 @@ fn one_alone_is_looked_at_in_the_same_order() {
     let forged = forge(&chain, &pay(&chain, 0, 2, 2));
     assert_eq!(admit(forged), Err(AdmissionError::Refused(Refusal::Signature)));
     assert_eq!(mempool.signatures_verified() - before, 1);
+}
+
+#[test]
+fn a_clock_that_is_set_neither_ages_nor_renews_what_waits() {
+    let chain = Chain::new(1);
+    let (mut mempool, _) = begun(&chain, MempoolLimits::default());
+    let year = Millis::from_secs(365 * 86_400);
+    mempool.wait_since(|since| since.after(year));
+    assert_eq!(mempool.first_since(), Some(chain.time.after(year)));
+    mempool.advance(&chain.ledger, chain.time.after(year), &[]).expect("memory is readable");
+    assert_eq!((mempool.len(), mempool.take_dropped()), (2, vec![]));
+    mempool.advance(&chain.ledger, chain.time.after(year).after(year), &[]).expect("readable");
+    assert_eq!((mempool.len(), mempool.take_dropped().len()), (0, 2));
 }

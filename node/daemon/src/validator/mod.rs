@@ -132,6 +132,7 @@ impl Running {
 /// [`HomeError`]: what is wrong with the data, and what to do.
 pub fn start(settings: Settings) -> Result<Running, HomeError> {
     let mut engine = engine::Engine::open(settings)?;
+    engine.begin_clock();
     let (sender, requests) = mpsc::sync_channel(CALLS_MAX);
     let thread = std::thread::Builder::new()
         .name("validator".to_owned())
