@@ -85,6 +85,19 @@ fn in_1970_it_signs_nothing_and_goes_on_when_time_comes() {
 }
 
 #[test]
+fn no_chain_is_founded_in_1970() {
+    let home = Home::new();
+    let clock = FakeClock::new(&home);
+    let folder = home.text("another");
+    clock.set_to_1970();
+    let ended = clock.tool(&["init", &folder, "--unprotected"]).with(1);
+    has(&ended.err, &["days before this program was built", "set the time"]);
+    assert!(!home.path("another").exists(), "nothing was begun");
+    clock.set(0);
+    clock.tool(&["init", &folder, "--unprotected"]).with(0);
+}
+
+#[test]
 fn what_waits_in_1970_still_waits_after_a_restart_in_the_present() {
     let home = Home::new();
     let clock = FakeClock::new(&home);

@@ -54,6 +54,12 @@ impl Clock {
         unix(SystemTime::now())
     }
 
+    /// The wall clock, unless it is before this program was built.
+    pub(crate) fn now_after_build() -> Result<UnixMillis, ClockFault> {
+        let (now, build) = (Self::now(), build_time());
+        may_sign(now, &Past { build, last_block: build, known: Some(now) }).map(|()| now)
+    }
+
     /// Time since this process began to run the validator; never goes back.
     pub(super) fn uptime(&self) -> Millis {
         millis(self.start.elapsed())
