@@ -3,7 +3,8 @@
 //! A sleep of tokio's costs two wake-ups, because its clock counts whole milliseconds: eight jobs
 //! of 1 Hz on one [`Scheduler`](crate::scheduler::Scheduler) took 2.2 context switches a second
 //! with `sleep_until` and 1.0 with this (30 s each, `/proc/self/task/*/status`, x86-64). So the
-//! kernel's own timer is waited for like a socket.
+//! kernel's own timer is waited for like a socket. Another one of the kernel's tells when the wall
+//! clock was set.
 
 use std::io;
 use std::os::fd::OwnedFd;

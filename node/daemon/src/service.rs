@@ -83,7 +83,8 @@ async fn attend(
         Some(address) => Some(http::bind(address).await?),
         None => None,
     };
-    let (alarm, watch, changed) = (Alarm::new()?, ClockWatch::new()?, Arc::new(Notify::new()));
+    let (alarm, changed) = (Alarm::new()?, Arc::new(Notify::new()));
+    let mut watch = Some(ClockWatch::new()?);
     let places = |limits| Places::new(limits, Arc::clone(&changed));
     let (tools, machines) = (places(control::LIMITS), places(http::LIMITS));
     let control = socket.serve(running.handle.clone(), tools.clone());
@@ -111,11 +112,22 @@ async fn attend(
                 rang?;
                 upkeep.run_due(Instant::now());
             }
-            set = watch.clock_set() => {
-                set?;
-                upkeep.clock_set();
+            set = clock_set(watch.as_ref()) => match set {
+                Ok(()) => upkeep.clock_set(),
+                Err(error) => {
+                    // The validator looks at the clock now and then anyway.
+                    tracing::warn!("the kernel does not tell when the clock is set: {error}");
+                    watch = None;
+                }
             }
         }
+    }
+}
+
+async fn clock_set(watch: Option<&ClockWatch>) -> std::io::Result<()> {
+    match watch {
+        Some(watch) => watch.clock_set().await,
+        None => std::future::pending().await,
     }
 }
 
