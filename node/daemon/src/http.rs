@@ -26,8 +26,8 @@ use crate::validator::Handle;
 /// How long the validator may take to answer before it counts as hung.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Some scrapers and probes. Silence may last longer than an answer takes at most, so nobody is closed
-/// while an answer is made; whoever needs longer for a request does not mean to finish it.
+/// Some scrapers and probes. Silence may last longer than an answer takes at most, so nobody is
+/// closed while one is made; whoever needs longer for a request does not mean to finish it.
 pub const LIMITS: Limits = Limits { connections_max: 32, silence_max: Duration::from_secs(15) };
 
 /// Why HTTP is not served.
