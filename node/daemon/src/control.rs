@@ -77,11 +77,12 @@ impl ControlSocket {
                     let (place, closed) = places.take().await;
                     let validator = validator.clone();
                     tokio::spawn(async move {
-                        tokio::select! {
-                            ended = converse(stream, validator, &place) => if let Err(error) = ended {
-                                tracing::debug!("control connection ended: {error}");
-                            },
-                            _ = closed => {}
+                        let ended = tokio::select! {
+                            ended = converse(stream, validator, &place) => ended,
+                            _ = closed => Ok(()),
+                        };
+                        if let Err(error) = ended {
+                            tracing::debug!("control connection ended: {error}");
                         }
                     });
                 }
