@@ -103,6 +103,7 @@ pub struct Mempool {
     /// What the waiting transactions change on top of the ledger.
     pending: LeafChanges,
     dropped: Vec<(TxId, Dropped)>,
+    signatures_verified: u64,
 }
 
 impl Mempool {
@@ -134,6 +135,12 @@ impl Mempool {
     #[must_use]
     pub fn first_since(&self) -> Option<UnixMillis> {
         self.waiting.front().map(|first| first.since)
+    }
+
+    /// How many signatures were verified here, good and bad: the work that strangers cause.
+    #[must_use]
+    pub const fn signatures_verified(&self) -> u64 {
+        self.signatures_verified
     }
 
     /// Whether this transaction waits.
@@ -175,32 +182,37 @@ impl Mempool {
 
     /// Admits several transactions, their signatures verified in one batch. Gives each one's
     /// outcome, in order.
+    ///
+    /// The limits are looked at first, as a signature costs a hundred times more: who floods a full
+    /// mempool, or hands in what waits already, makes no work.
     pub fn admit_all<L: LeafStore>(
         &mut self,
         ledger: &Ledger<L>,
         now: UnixMillis,
         transactions: Vec<Transaction>,
     ) -> Vec<Result<TxId, AdmissionError>> {
-        let chain = ledger.chain();
-        let mut batch = Batch::with_capacity(transactions.len());
-        for transaction in &transactions {
-            transaction.signatures(chain, |key, digest, signature| {
-                batch.push(key, digest, signature);
-            });
-        }
-        let all_valid = batch.verify();
-        let admit = |transaction: Transaction| {
-            let valid = all_valid || verifies(ledger, &transaction);
-            if valid {
-                self.admit_verified(ledger, now, transaction)
-            } else {
-                Err(Refusal::Signature.into())
+        let limits: Vec<Result<(), AdmissionError>> =
+            transactions.iter().map(|transaction| self.check_limits(ledger, transaction)).collect();
+        // Copies share their bytes, and so the verdict on their signatures.
+        let mut ids = BTreeSet::new();
+        let fresh: Vec<&Transaction> = transactions
+            .iter()
+            .zip(&limits)
+            .filter_map(|(transaction, within)| within.is_ok().then_some(transaction))
+            .filter(|transaction| ids.insert(transaction.id()))
+            .collect();
+        let forged = self.forged(ledger, &fresh);
+        let admit = |(transaction, within): (Transaction, Result<(), AdmissionError>)| {
+            within?;
+            if forged.contains(&transaction.id()) {
+                return Err(Refusal::Signature.into());
             }
+            self.admit_verified(ledger, now, transaction)
         };
-        transactions.into_iter().map(admit).collect()
+        transactions.into_iter().zip(limits).map(admit).collect()
     }
 
-    /// Admits one transaction.
+    /// Admits one transaction, in the same order.
     ///
     /// # Errors
     /// See [`AdmissionError`]; the mempool is unchanged then.
@@ -210,14 +222,40 @@ impl Mempool {
         now: UnixMillis,
         transaction: Transaction,
     ) -> Result<TxId, AdmissionError> {
-        // A cheap look first: a signature costs a hundred times more than these.
         self.check_limits(ledger, &transaction)?;
-        if !verifies(ledger, &transaction) {
+        if !self.forged(ledger, &[&transaction]).is_empty() {
             return Err(Refusal::Signature.into());
         }
         self.admit_verified(ledger, now, transaction)
     }
 
+    /// Those of which a signature is not valid, found by halving: one forgery among many costs
+    /// little more than none.
+    fn forged<L: LeafStore>(
+        &mut self,
+        ledger: &Ledger<L>,
+        transactions: &[&Transaction],
+    ) -> BTreeSet<TxId> {
+        let mut batch = Batch::with_capacity(transactions.len());
+        for transaction in transactions {
+            transaction.signatures(ledger.chain(), |key, digest, signature| {
+                batch.push(key, digest, signature);
+            });
+        }
+        self.signatures_verified += batch.len() as u64;
+        match transactions {
+            _ if batch.verify() => BTreeSet::new(),
+            [single] => BTreeSet::from([single.id()]),
+            several => {
+                let (left, right) = several.split_at(several.len() / 2);
+                let mut forged = self.forged(ledger, left);
+                forged.extend(self.forged(ledger, right));
+                forged
+            }
+        }
+    }
+
+    /// Takes in what has good signatures. The limits again, as others came in since.
     fn admit_verified<L: LeafStore>(
         &mut self,
         ledger: &Ledger<L>,
@@ -307,6 +345,13 @@ impl Mempool {
         Ok(())
     }
 
+    /// Notes anew since when each transaction waits: for a clock that was set.
+    pub fn wait_since(&mut self, renew: impl Fn(UnixMillis) -> UnixMillis) {
+        for waiting in &mut self.waiting {
+            waiting.since = renew(waiting.since);
+        }
+    }
+
     /// Takes over a new tip: what was sealed leaves, the rest is carried out anew.
     ///
     /// # Errors
@@ -337,7 +382,8 @@ impl Mempool {
     fn rebuild<L: LeafStore>(&mut self, ledger: &Ledger<L>) -> Result<(), StateError> {
         let waiting = core::mem::take(&mut self.waiting);
         let dropped = core::mem::take(&mut self.dropped);
-        *self = Self { limits: self.limits, dropped, ..Self::default() };
+        let Self { limits, signatures_verified, .. } = *self;
+        *self = Self { limits, dropped, signatures_verified, ..Self::default() };
         let mut failed = None;
         for entry in waiting {
             let outcome = match failed {
@@ -358,12 +404,4 @@ impl Mempool {
         }
         failed.map_or(Ok(()), Err)
     }
-}
-
-fn verifies<L: LeafStore>(ledger: &Ledger<L>, transaction: &Transaction) -> bool {
-    let mut batch = Batch::default();
-    transaction.signatures(ledger.chain(), |key, digest, signature| {
-        batch.push(key, digest, signature);
-    });
-    batch.verify()
 }

@@ -3,17 +3,22 @@
 //! A sleep of tokio's costs two wake-ups, because its clock counts whole milliseconds: eight jobs
 //! of 1 Hz on one [`Scheduler`](crate::scheduler::Scheduler) took 2.2 context switches a second
 //! with `sleep_until` and 1.0 with this (30 s each, `/proc/self/task/*/status`, x86-64). So the
-//! kernel's own timer is waited for like a socket.
+//! kernel's own timer is waited for like a socket. Another one of the kernel's tells when the wall
+//! clock was set.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
 use tokio::io::unix::AsyncFd;
+
+/// Year 2242: later than any clock shows, and early enough for every kernel's count.
+const NEVER: Duration = Duration::from_secs(1 << 33);
 
 /// The one timer of the process.
 #[derive(Debug)]
@@ -25,14 +30,7 @@ impl Alarm {
     /// # Errors
     /// Where the process has no file descriptors left.
     pub fn new() -> io::Result<Self> {
-        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        #[expect(
-            deprecated,
-            reason = "its successor is unsafe for types that do not own their \
-            descriptor, as OwnedFd does"
-        )]
-        AsyncFd::new(timer).map(Self)
+        timer(TimerfdClockId::Monotonic).map(Self)
     }
 
     /// Waits until `wakeup`, or for ever without one. May be dropped and called anew at any time.
@@ -47,15 +45,65 @@ impl Alarm {
         timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::empty(), &once(left)?)?;
         loop {
             let mut ready = self.0.readable().await?;
-            let read = |timer: &AsyncFd<OwnedFd>| -> io::Result<usize> {
-                Ok(rustix::io::read(timer.get_ref(), &mut [0; 8])?)
-            };
             // Would block: it rang for an earlier appointment, which was given up since.
             if let Ok(read) = ready.try_io(read) {
                 return read.map(|_| ());
             }
         }
     }
+}
+
+/// Notices that somebody set the wall clock, without looking at it again and again.
+#[derive(Debug)]
+pub struct ClockWatch(AsyncFd<OwnedFd>);
+
+impl ClockWatch {
+    /// Watches from now on; needs a tokio runtime with I/O around it.
+    ///
+    /// # Errors
+    /// Where the process has no file descriptors left.
+    pub fn new() -> io::Result<Self> {
+        timer(TimerfdClockId::Realtime).map(Self)
+    }
+
+    /// Waits until the clock is set: it jumps, or the board slept. A clock that is slowly drawn to
+    /// the right time is not set.
+    ///
+    /// # Errors
+    /// Where the kernel refuses, which it has no reason to.
+    pub async fn clock_set(&self) -> io::Result<()> {
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        loop {
+            // An appointment that no clock reaches: what counts is that it is cancelled.
+            match timerfd_settime(self.0.get_ref(), flags, &once(NEVER)?) {
+                Ok(_) => {}
+                Err(Errno::CANCELED) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+            match self.0.readable().await?.try_io(read) {
+                Ok(Err(error)) if error.raw_os_error() == Some(Errno::CANCELED.raw_os_error()) => {
+                    return Ok(());
+                }
+                Ok(Err(error)) => return Err(error),
+                Ok(Ok(_)) | Err(_) => {}
+            }
+        }
+    }
+}
+
+fn timer(clock: TimerfdClockId) -> io::Result<AsyncFd<OwnedFd>> {
+    let timer = timerfd_create(clock, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for types that do not own their \
+        descriptor, as OwnedFd does"
+    )]
+    AsyncFd::new(timer)
+}
+
+/// Takes note that a timer rang; would block where it did not.
+fn read(timer: &AsyncFd<OwnedFd>) -> io::Result<usize> {
+    Ok(rustix::io::read(timer.get_ref(), &mut [0; 8])?)
 }
 
 /// The kernel's way to say: once, in `left`.
@@ -106,6 +154,20 @@ mod tests {
     #[test]
     fn without_an_appointment_it_never_rings() {
         with_alarm(|alarm| async move { assert!(!rings(&alarm, None).await) });
+    }
+
+    #[test]
+    fn a_clock_that_nobody_sets_is_not_noticed() {
+        with_alarm(|alarm| async move {
+            let watch = ClockWatch::new().expect("a timer");
+            for _ in 0..3 {
+                tokio::select! {
+                    biased;
+                    set = watch.clock_set() => panic!("nobody set it: {set:?}"),
+                    rang = rings(&alarm, None) => assert!(!rang),
+                }
+            }
+        });
     }
 
     #[test]

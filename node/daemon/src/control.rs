@@ -2,20 +2,20 @@
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 
+use crate::places::{Limits, Place, Places};
 use crate::protocol::{
     Fault, FaultKind, LINE_BYTES_MAX, Outcome, PROTOCOL_VERSION, Request, Response,
 };
-use crate::validator::Handle;
+use crate::validator::{Answer, Handle};
 
-/// The most tools connected at one time; the next waits for its turn.
-const CONNECTIONS_MAX: usize = 32;
+/// Tools come and go; a screen that stays may look once in ten minutes.
+pub const LIMITS: Limits = Limits { connections_max: 32, silence_max: Duration::from_secs(600) };
 
 /// Why the control socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -70,24 +70,26 @@ impl ControlSocket {
     }
 
     /// Serves until the future is dropped.
-    pub async fn serve(&self, validator: Handle) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    pub async fn serve(&self, validator: Handle, places: Places) {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
+                    let (place, closed) = places.take().await;
                     let validator = validator.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = converse(stream, validator).await {
+                        let ended = tokio::select! {
+                            ended = converse(stream, validator, &place) => ended,
+                            _ = closed => Ok(()),
+                        };
+                        if let Err(error) = ended {
                             tracing::debug!("control connection ended: {error}");
                         }
-                        drop(place);
                     });
                 }
                 Err(error) => {
                     tracing::warn!("control socket: {error}");
                     // Out of file descriptors, most likely: give others time to close theirs.
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
         }
@@ -102,19 +104,20 @@ impl Drop for ControlSocket {
     }
 }
 
-async fn converse(stream: UnixStream, validator: Handle) -> std::io::Result<()> {
+async fn converse(stream: UnixStream, validator: Handle, place: &Place) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     loop {
         let (outcome, is_last) = match read_line(&mut lines).await? {
             Line::Whole(line) => match parse(&line) {
-                Ok(request) => (validator.call(request.call).await, false),
+                Ok(request) => (wait(validator.call(request.call), &mut lines, place).await, false),
                 Err(fault) => (Err(fault), false),
             },
             // Where the next line begins is not known, so there is none.
             Line::TooLong => (Err(too_long()), true),
             Line::End => return Ok(()),
         };
+        place.spoke();
         let outcome = outcome.map_or_else(Outcome::Error, Outcome::Ok);
         let response = Response { protocol: PROTOCOL_VERSION, outcome };
         let mut bytes = serde_json::to_vec(&response)?;
@@ -124,6 +127,26 @@ async fn converse(stream: UnixStream, validator: Handle) -> std::io::Result<()> 
             return Ok(());
         }
     }
+}
+
+/// Waits for an answer. A seal may take long, and who waits for it is not idle; who went away
+/// meanwhile holds its place no more than others do.
+async fn wait(
+    call: impl Future<Output = Answer>,
+    lines: &mut BufReader<OwnedReadHalf>,
+    place: &Place,
+) -> Answer {
+    tokio::pin!(call);
+    place.waits();
+    tokio::select! {
+        biased;
+        answer = &mut call => return answer,
+        // Its end alone may be closed, so an answer may still be read.
+        next = lines.fill_buf() => if next.map_or(true, <[u8]>::is_empty) {
+            place.spoke();
+        },
+    }
+    call.await
 }
 
 /// What a connection says next.

@@ -1,6 +1,10 @@
 //! HTTP for machines: `/metrics`, `/healthz`, `/readyz`. Reads only.
 
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -9,22 +13,29 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::Listener;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::metrics;
+use crate::places::{Closed, Limits, Place, Places};
 use crate::protocol::{Call, Donations, Fault, FaultKind, Slots, Status};
 use crate::validator::Handle;
 
 /// How long the validator may take to answer before it counts as hung.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Some scrapers and probes. Silence may last longer than an answer takes at most, so nobody is
+/// closed while one is made; whoever needs longer for a request does not mean to finish it.
+pub const LIMITS: Limits = Limits { connections_max: 32, silence_max: Duration::from_secs(15) };
+
 /// Why HTTP is not served.
 #[derive(Debug, thiserror::Error)]
 #[error("[api] http = {address}: {source}; set it to a free address, or to \"off\"")]
 pub struct HttpError {
     address: SocketAddr,
-    source: std::io::Error,
+    source: io::Error,
 }
 
 /// Opens the address.
@@ -39,13 +50,106 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpError> {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, validator: Handle) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, validator: Handle, places: Places) -> io::Result<()> {
     let routes = Router::new()
         .route("/metrics", get(serve_metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(validator);
-    axum::serve(listener, routes).await
+    axum::serve(Bounded { listener, places }, routes).await
+}
+
+/// A listener whose connections have places. `axum::serve` itself takes everybody, for ever.
+struct Bounded {
+    listener: TcpListener,
+    places: Places,
+}
+
+impl Listener for Bounded {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let (place, closed) = self.places.take().await;
+        (Connection { stream, place, closed: Some(closed) }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection that ends when its place is taken away. What it receives does not count as
+/// speaking, only what it was answered: a request byte by byte is no request.
+struct Connection {
+    stream: TcpStream,
+    place: Place,
+    /// `None` once the place is gone.
+    closed: Option<Closed>,
+}
+
+impl Connection {
+    /// The stream, while the connection has a place.
+    fn stream(&mut self, context: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
+        if self.closed.as_mut().is_some_and(|closed| Pin::new(closed).poll(context).is_ready()) {
+            self.closed = None;
+        }
+        match self.closed {
+            Some(_) => Ok(Pin::new(&mut self.stream)),
+            None => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Notes that something was answered.
+    fn answered(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.place.spoke();
+        }
+        written
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.stream(context)?.poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.stream(context)?.poll_write(context, bytes);
+        self.answered(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.stream(context)?.poll_write_vectored(context, parts);
+        self.answered(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream(context)?.poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream(context)?.poll_shutdown(context)
+    }
 }
 
 async fn ask<T: DeserializeOwned>(validator: &Handle, call: Call) -> Result<T, Fault> {

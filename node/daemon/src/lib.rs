@@ -10,6 +10,8 @@
 //! | the thread that owns ledger, keys and card | [`validator`] |
 //! | the daemon's start, signals and end | [`service`] |
 //! | what tool and daemon say to each other | [`protocol`], [`control`], [`client`] |
+//! | who may be connected, and for how long | [`places`] |
+//! | what is done when nobody asks | [`upkeep`], [`scheduler`], [`alarm`] |
 //! | metrics and health | [`http`], [`metrics`] |
 //! | the tool's commands | [`tool`] |
 //! | the owner's key | [`keystore`], [`words`] |
@@ -27,11 +29,13 @@ pub mod logging;
 pub mod metrics;
 mod nearest;
 pub mod notify;
+pub mod places;
 pub mod protocol;
 pub mod scheduler;
 pub mod service;
 pub mod signers;
 pub mod tool;
+pub mod upkeep;
 pub mod validator;
 pub mod version;
 pub mod words;

@@ -1,6 +1,6 @@
 //! The metrics, made anew for each scrape: nothing is sampled while nobody looks.
 //!
-//! Names and labels are listed in `docs/metrics.md`; a test compares.
+//! Names and labels are listed in `docs/metrics.md`, and `tests/metrics.rs` compares.
 
 use std::sync::atomic::AtomicU64;
 

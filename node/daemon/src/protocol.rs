@@ -93,6 +93,9 @@ pub enum Call {
     Signing {
         /// Whether to sign.
         on: bool,
+        /// The owner's word that the clock is right, where nothing else speaks for it.
+        #[serde(default)]
+        clock_is_right: bool,
     },
     /// The signing guard in its exchange format: [`GuardText`].
     GuardExport,

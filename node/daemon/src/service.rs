@@ -2,18 +2,22 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
+use crate::alarm::{Alarm, ClockWatch};
 use crate::config::{Config, Loaded};
-use crate::control::ControlSocket;
+use crate::control::{self, ControlSocket};
 use crate::http;
 use crate::logging::{self, LogHandle};
 use crate::notify::Notifier;
-use crate::protocol::Call;
+use crate::places::Places;
 use crate::tool::{note, read_genesis};
+use crate::upkeep::Upkeep;
 use crate::validator::{self, Running, Settings};
 
 /// Goodwatt's daemon: a validator for boards that sip power.
@@ -79,47 +83,52 @@ async fn attend(
         Some(address) => Some(http::bind(address).await?),
         None => None,
     };
-    let control = socket.serve(running.handle.clone());
+    let (alarm, changed) = (Alarm::new()?, Arc::new(Notify::new()));
+    let mut watch = Some(ClockWatch::new()?);
+    let places = |limits| Places::new(limits, Arc::clone(&changed));
+    let (tools, machines) = (places(control::LIMITS), places(http::LIMITS));
+    let control = socket.serve(running.handle.clone(), tools.clone());
     let pages = async {
         match listener {
-            Some(listener) => http::serve(listener, running.handle.clone()).await,
+            Some(listener) => http::serve(listener, running.handle.clone(), machines.clone()).await,
             None => std::future::pending().await,
         }
     };
     tokio::pin!(control, pages);
     let notifier = Notifier::from_environment();
     notifier.ready(&format!("serving {}", config.api.socket.display()));
-    let mut next_ping = notifier.ping_period().map(|period| Instant::now() + period);
+    let served = vec![tools.clone(), machines.clone()];
+    let mut upkeep = Upkeep::new(notifier, running.handle.clone(), served);
     loop {
+        let now = Instant::now();
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = reload.recv() => reload_config(daemon, log, notifier),
             () = &mut control => {}
             served = &mut pages => return Ok(served?),
-            () = sleep_until(next_ping) => {
-                // A validator that hangs must not be reported as well.
-                if ask(running).await {
-                    notifier.ping();
+            () = changed.notified() => upkeep.plan_sweep(),
+            rang = alarm.sleep_until(upkeep.next_wakeup(now), now) => {
+                rang?;
+                upkeep.run_due(Instant::now());
+            }
+            set = clock_set(watch.as_ref()) => match set {
+                Ok(()) => upkeep.clock_set(),
+                Err(error) => {
+                    // The validator looks at the clock now and then anyway.
+                    tracing::warn!("the kernel does not tell when the clock is set: {error}");
+                    watch = None;
                 }
-                next_ping = notifier.ping_period().map(|period| Instant::now() + period);
             }
         }
     }
 }
 
-async fn sleep_until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+async fn clock_set(watch: Option<&ClockWatch>) -> std::io::Result<()> {
+    match watch {
+        Some(watch) => watch.clock_set().await,
         None => std::future::pending().await,
     }
-}
-
-/// Whether the validator answers.
-async fn ask(running: &Running) -> bool {
-    const PATIENCE: Duration = Duration::from_secs(10);
-    let answer = tokio::time::timeout(PATIENCE, running.handle.call(Call::Chain)).await;
-    matches!(answer, Ok(Ok(_)))
 }
 
 /// Reads the configuration anew: the log level changes at once, the rest at the next start.

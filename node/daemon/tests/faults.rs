@@ -1,8 +1,6 @@
 //! What a real daemon does on damaged files, a full or read-only disk, and mistakes of its owner:
-//! it goes on where that is safe, and else says what is wrong and what to do.
-//!
-//! A clock that is wrong is not tried here, as no program can be given a wall clock of its own
-//! without one more library: `goodwatt_consensus::clock` has the rule and its tests.
+//! it goes on where that is safe, and else says what is wrong and what to do. Of a clock that is
+//! wrong `tests/clock.rs` has more.
 
 mod common;
 

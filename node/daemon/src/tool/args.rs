@@ -129,6 +129,9 @@ pub enum Command {
     Signing {
         /// on or off
         state: OnOff,
+        /// Your word that the daemon's clock is right, where nothing else speaks for it
+        #[arg(long)]
+        clock_is_right: bool,
     },
     /// Watts: what is found, what is used and why
     Power,

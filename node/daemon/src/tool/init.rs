@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::signature::PublicKey;
@@ -19,6 +18,7 @@ use super::output::note;
 use crate::development;
 use crate::keystore::RootSecret;
 use crate::signers::Signers;
+use crate::validator::Clock;
 use crate::words::Words;
 
 /// Epochs of a development chain that lives for a while: its one validator reveals a link of its
@@ -63,6 +63,7 @@ pub(super) fn run(context: &Context, init: &Init) -> Result<(), ToolError> {
         let message = format!("{} is there already: nothing was changed", config.display());
         return Err(ToolError::failed(message));
     }
+    let time = founding_time()?;
     // The configuration's paths count from the data folder, so that has to be there first.
     fs::create_dir_all(folder.join("data")).map_err(failed(folder))?;
     let root = RootSecret::generate().map_err(ToolError::failed)?;
@@ -71,7 +72,7 @@ pub(super) fn run(context: &Context, init: &Init) -> Result<(), ToolError> {
     let owner: PublicKey = address.parse().map_err(ToolError::failed)?;
     let genesis = match given {
         Some(genesis) => genesis,
-        None => found_chain(&folder.join("data"), "development", owner)?,
+        None => found_chain(&folder.join("data"), "development", time, owner)?,
     };
     create(&folder.join("genesis.toml"), &genesis.to_toml())?;
     create(&config, CONFIG)?;
@@ -92,11 +93,21 @@ pub(super) fn run(context: &Context, init: &Init) -> Result<(), ToolError> {
     Ok(context.output.print(&summary, text)?)
 }
 
+/// Now, as the time of a genesis: nothing can mend it later.
+fn founding_time() -> Result<UnixMillis, ToolError> {
+    Clock::now_after_build().map_err(ToolError::failed)
+}
+
 /// Makes a founding slot key in the data folder, and a development chain for it.
-fn found_chain(data: &Path, name: &str, owner: PublicKey) -> Result<Genesis, ToolError> {
+fn found_chain(
+    data: &Path,
+    name: &str,
+    time: UnixMillis,
+    owner: PublicKey,
+) -> Result<Genesis, ToolError> {
     let mut signers = Signers::open(&data.join("signers")).map_err(ToolError::failed)?;
     let signer = signers.create(Epoch::ZERO).map_err(ToolError::failed)?;
-    Ok(development::genesis(name, now(), EPOCH_LENGTH, owner, signer, &[]))
+    Ok(development::genesis(name, time, EPOCH_LENGTH, owner, signer, &[]))
 }
 
 /// `goodwatt genesis new`: a development chain of the owner's key, with a fresh founding slot key
@@ -107,12 +118,8 @@ pub(super) fn new_genesis(context: &Context, file: &Path, name: &str) -> Result<
         return Err(ToolError::failed(message));
     }
     let owner = context.address_or_own(None)?;
-    let genesis = found_chain(&context.config()?.node.data_dir, name, owner)?;
+    let time = founding_time()?;
+    let genesis = found_chain(&context.config()?.node.data_dir, name, time, owner)?;
     create(file, &genesis.to_toml())?;
     super::files::check_genesis(context, file)
-}
-
-fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

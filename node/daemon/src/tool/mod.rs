@@ -66,7 +66,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         Command::Donations => show::donations(context),
         Command::Guard(GuardCommand::Export) => guard::export(context),
         Command::Guard(GuardCommand::Import { file }) => guard::import(context, &file),
-        Command::Signing { state } => signing(context, state),
+        Command::Signing { state, clock_is_right } => signing(context, state, clock_is_right),
         Command::Power => show::power(context),
         Command::Bench { names, work } => bench::run(context, &names, work.as_deref()),
         Command::Genesis(command) => genesis(context, command),
@@ -121,8 +121,12 @@ fn association(context: &Context, command: AssociationCommand) -> Result<(), Too
     }
 }
 
-fn signing(context: &Context, state: OnOff) -> Result<(), ToolError> {
-    let call = Call::Signing { on: state == OnOff::On };
+fn signing(context: &Context, state: OnOff, clock_is_right: bool) -> Result<(), ToolError> {
+    let on = state == OnOff::On;
+    if clock_is_right && !on {
+        return Err(ToolError::Usage("--clock-is-right goes with `on` alone".to_owned()));
+    }
+    let call = Call::Signing { on, clock_is_right };
     let status: Status = context.connect()?.call(call)?;
     show::print_status(context, &status)
 }

@@ -9,14 +9,13 @@ use goodwatt_chain::hash::BlockId;
 use goodwatt_chain::ledger::{Applied, BlockError, Draft, Signatures};
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::{Height, Round};
-use goodwatt_consensus::clock::{block_time, may_sign};
+use goodwatt_consensus::clock::block_time;
 use goodwatt_consensus::{
     Action, Core, Event, HeightStart, Recovered, SignedStatement, SilentReason, Statement, Step,
     Timeout, WalEntry,
 };
 use serde::{Deserialize, Serialize};
 
-use super::clock::{Clock, build_time};
 use super::engine::{Engine, Stuck};
 use super::guard::GuardFault;
 use super::replay::LoggedBlock;
@@ -44,7 +43,8 @@ pub(super) enum LogEntry {
 impl Engine {
     /// Begins agreement on the next block.
     pub(super) fn start_height(&mut self) -> Result<(), Stuck> {
-        may_sign(Clock::now(), build_time(), self.ledger.tip().time)?;
+        self.notice_clock();
+        self.trusted_now()?;
         if let Some(fault) = self.home.guard.fault() {
             return Err(GuardFault::Unusable(fault).into());
         }
@@ -124,7 +124,8 @@ impl Engine {
         };
         let draft = Draft {
             round,
-            time: block_time(Clock::now(), self.ledger.tip().time),
+            // The clock may have been set since the height began.
+            time: block_time(self.trusted_now()?, self.ledger.tip().time),
             proposer,
             reveal,
             parent_certificate: self.tip_certificate.clone(),

@@ -38,11 +38,14 @@ struct Handed {
 impl Engine {
     /// Answers what was asked; true if one of them was to stop.
     pub(super) fn answer_all(&mut self, requests: Vec<Request>) -> bool {
+        self.notice_clock();
         let mut handed = Vec::new();
         let mut stop = false;
         for request in requests {
             match request {
                 Request::Stop => stop = true,
+                // It was looked at above, as whenever somebody asks.
+                Request::ClockSet => {}
                 Request::Call(Call::Submit { transaction, wait }, reply) => {
                     match self.decode(&transaction) {
                         Ok(transaction) => handed.push(Handed { transaction, wait, reply }),
@@ -125,8 +128,12 @@ impl Engine {
                 let (blocks, transactions) = self.since_start();
                 value(&self.watts.look(self.clock.uptime(), blocks, transactions))
             }
-            Call::Signing { on } => {
+            Call::Signing { on, clock_is_right } => {
                 self.sign = on;
+                if clock_is_right {
+                    self.clock.vouch();
+                    self.notice_clock();
+                }
                 tracing::info!("signing is switched {}", if on { "on" } else { "off" });
                 value(&self.status()?)
             }
@@ -177,11 +184,13 @@ impl Engine {
         })
     }
 
-    fn not_signing_because(&self) -> Option<String> {
+    fn not_signing_because(&mut self) -> Option<String> {
         if !self.sign {
             return Some("signing is switched off: goodwatt signing on".to_owned());
         }
-        self.home.guard.fault().or_else(|| self.stuck.clone())
+        // A clock that is wrong shows even while there is nothing to sign.
+        let clock = self.trusted_now().err().map(|fault| fault.to_string());
+        self.home.guard.fault().or(clock).or_else(|| self.stuck.clone())
     }
 
     fn transaction(&self, id: &str) -> Result<TransactionInfo, Fault> {

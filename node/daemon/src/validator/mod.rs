@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 
 use crate::protocol::{Call, Fault, FaultKind};
 
+pub(crate) use clock::Clock;
 pub use home::HomeError;
 pub(crate) use recovery::Recovery;
 pub use replay::ReplayError;
@@ -59,6 +60,8 @@ pub(crate) type Answer = Result<Value, Fault>;
 pub(crate) enum Request {
     /// A call and where its answer goes.
     Call(Call, oneshot::Sender<Answer>),
+    /// The wall clock was set: look at it.
+    ClockSet,
     /// Finish what is begun, put everything on the card, and end.
     Stop,
 }
@@ -86,6 +89,13 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Call(call, reply))?;
         answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Says that the wall clock was set.
+    pub fn clock_set(&self) {
+        // Where the queue is full the clock is looked at anyway, and where nobody is left it does
+        // not matter.
+        drop(self.send(Request::ClockSet));
     }
 
     fn send(&self, request: Request) -> Result<(), Fault> {
@@ -127,6 +137,7 @@ impl Running {
 /// [`HomeError`]: what is wrong with the data, and what to do.
 pub fn start(settings: Settings) -> Result<Running, HomeError> {
     let mut engine = engine::Engine::open(settings)?;
+    engine.begin_clock();
     let (sender, requests) = mpsc::sync_channel(CALLS_MAX);
     let thread = std::thread::Builder::new()
         .name("validator".to_owned())

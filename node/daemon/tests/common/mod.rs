@@ -4,6 +4,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
+mod clock;
 mod files;
 mod http;
 
@@ -28,6 +29,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub(crate) use clock::FakeClock;
 pub(crate) use files::{Record, flip, records, segment};
 pub(crate) use http::{get, with_http};
 
