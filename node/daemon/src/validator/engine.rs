@@ -38,7 +38,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(300);
 /// How soon a fault is looked at again: a full disk may have space, a clock may be right.
 const RETRY: Duration = Duration::from_secs(5);
 /// The state is put on the card at the latest after so many blocks.
-const CHECKPOINT_BLOCKS: u64 = 16;
+const CHECKPOINT_BLOCKS: u64 = 32;
 
 /// Why nothing is sealed at the moment. It is tried again.
 #[derive(Debug, thiserror::Error)]

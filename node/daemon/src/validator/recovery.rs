@@ -24,7 +24,7 @@ use super::replay::{LoggedBlock, Replay, ReplayError, Replayed};
 /// How many signatures are verified together when blocks are replayed: these take 1 MB.
 const REPLAY_BATCH: usize = 2_048;
 /// How many changes are kept in memory before they are put on the card.
-pub(super) const DIRTY_MAX: usize = 400;
+pub(super) const DIRTY_MAX: usize = 1_000;
 
 /// What the index notes with each checkpoint, and so the snapshot.
 #[derive(Debug, Deserialize, Serialize)]
