@@ -159,6 +159,8 @@ pub(super) fn bytes_per_block(bench: &Bench<'_>) -> Result<(), ToolError> {
     let (first, blocks) = blocks.split_first().ok_or_else(|| ToolError::failed("no block"))?;
     // With the first block the accounts of genesis reach the card: that is no block's share.
     stage.together(first.clone())?;
+    // Its payments are answered before the state is put on the card, this one after it.
+    stage.handle()?.call_blocking(Call::Chain).map_err(ToolError::failed)?;
     let before = written()?;
     blocks.iter().try_for_each(|calls| stage.together(calls.clone()))?;
     drop(stage);
