@@ -215,7 +215,8 @@ fn changed_buckets(
     leaves: &impl Leaves,
     changes: &LeafChanges,
 ) -> Result<Vec<(NodeIndex, Node)>, Unavailable> {
-    let mut nodes = Vec::new();
+    // With what lies above them: half of the changed paths run apart to the top levels.
+    let mut nodes = Vec::with_capacity(changes.len() * (BUCKET_BITS as usize / 2 + 2));
     let mut changes = changes.iter().peekable();
     while let Some((first, _)) = changes.peek() {
         let index = BucketIndex::of(first);
