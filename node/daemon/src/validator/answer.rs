@@ -9,13 +9,12 @@ use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::state::{Bids, Key, StateError};
 use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::{Height, HeightDelta};
+use goodwatt_validator::LoggedBlock;
+use goodwatt_validator::lookups::{self, Place};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::clock::Clock;
 use super::engine::Engine;
-use super::lookups::{self, Place};
-use super::replay::LoggedBlock;
 use super::{Answer, Request, queries};
 use crate::hex;
 use crate::protocol::{
@@ -68,7 +67,7 @@ impl Engine {
         let invalid = |message: &dyn ToString| Fault::new(FaultKind::Invalid, message.to_string());
         let bytes = hex::decode(text)
             .ok_or_else(|| invalid(&"the transaction is not hexadecimal digits"))?;
-        Transaction::decode(self.ledger.chain(), &bytes).map_err(|error| invalid(&error))
+        Transaction::decode(self.own.ledger().chain(), &bytes).map_err(|error| invalid(&error))
     }
 
     fn admit(&mut self, handed: Vec<Handed>) {
@@ -76,7 +75,8 @@ impl Engine {
             return;
         }
         let transactions = handed.iter().map(|handed| handed.transaction.clone()).collect();
-        let admitted = self.mempool.admit_all(&self.ledger, Clock::now(), transactions);
+        let now = self.now();
+        let admitted = self.own.submit(now, transactions);
         for (Handed { wait, reply, .. }, outcome) in handed.into_iter().zip(admitted) {
             match outcome {
                 Ok(id) if wait => self.waiting.entry(id).or_default().push(reply),
@@ -84,9 +84,7 @@ impl Engine {
                 Err(error) => answer(reply, Err(admission_fault(error))),
             }
         }
-        for (id, dropped) in self.mempool.take_dropped() {
-            self.tell(&id, &Err(dropped));
-        }
+        self.carry_out();
     }
 
     /// Tells everybody who waits for a transaction what became of it.
@@ -107,29 +105,29 @@ impl Engine {
     fn answer(&mut self, call: Call) -> Answer {
         match call {
             Call::Status => value(&self.status()?),
-            Call::Chain => value(&queries::chain(&self.ledger)?),
+            Call::Chain => value(&queries::chain(self.own.ledger())?),
             Call::Account { address } => {
                 let key = queries::address(&address)?;
-                value(&queries::account(&self.ledger, &self.mempool, &key)?)
+                value(&queries::account(self.own.ledger(), self.own.mempool(), &key)?)
             }
             Call::Transaction { id } => value(&self.transaction(&id)?),
             Call::History { address, limit } => value(&self.history(&address, limit)?),
             Call::Slots => {
-                let ours = |key: &PublicKey| self.signers.find(key).is_some();
-                value(&queries::slots(&self.ledger, ours)?)
+                let ours = |key: &PublicKey| self.own.signers().find(key).is_some();
+                value(&queries::slots(self.own.ledger(), ours)?)
             }
             Call::NewSigner { buyer } => value(&self.new_signer(&buyer)?),
-            Call::Associations => value(&queries::associations(&self.ledger)?),
+            Call::Associations => value(&queries::associations(self.own.ledger())?),
             Call::Association { id } => {
-                value(&queries::association(&self.ledger, queries::association_id(&id)?)?)
+                value(&queries::association(self.own.ledger(), queries::association_id(&id)?)?)
             }
-            Call::Donations => value(&queries::donations(&self.ledger)?),
+            Call::Donations => value(&queries::donations(self.own.ledger())?),
             Call::Power => {
                 let (blocks, transactions) = self.since_start();
                 value(&self.watts.look(self.clock.uptime(), blocks, transactions))
             }
             Call::Signing { on, clock_is_right } => {
-                self.sign = on;
+                self.own.set_sign(on);
                 if clock_is_right {
                     self.clock.vouch();
                     self.notice_clock();
@@ -138,7 +136,7 @@ impl Engine {
                 value(&self.status()?)
             }
             Call::GuardExport => {
-                let guard = self.home.guard.export();
+                let guard = self.own.card().guard.export();
                 let guard = guard.map_err(|error| Fault::new(FaultKind::Failed, error))?;
                 value(&GuardText { guard })
             }
@@ -149,20 +147,20 @@ impl Engine {
 
     /// Blocks and transactions sealed since the start.
     fn since_start(&self) -> (u64, u64) {
-        let blocks = self.ledger.tip().height.since(self.height_at_start);
-        (blocks.map_or(0, HeightDelta::get), self.transactions - self.transactions_at_start)
+        let blocks = self.own.ledger().tip().height.since(self.height_at_start);
+        (blocks.map_or(0, HeightDelta::get), self.own.transactions() - self.transactions_at_start)
     }
 
     fn status(&mut self) -> Result<Status, Fault> {
         let (blocks, transactions) = self.since_start();
-        let in_charge = self.own_seat().is_some();
+        let in_charge = self.own.own_seat().is_some();
         let because = self.not_signing_because();
-        let (tip, charge) = (self.ledger.tip(), self.ledger.in_charge());
+        let (tip, charge) = (self.own.ledger().tip(), self.own.ledger().in_charge());
         let uptime = self.clock.uptime();
         Ok(Status {
             version: crate::version::SHORT.to_owned(),
-            chain_name: self.ledger.genesis().name.to_string(),
-            chain_id: self.ledger.chain().to_string(),
+            chain_name: self.own.ledger().genesis().name.to_string(),
+            chain_id: self.own.ledger().chain().to_string(),
             height: tip.height.get(),
             block_id: tip.id.to_string(),
             state_root: tip.state_root.to_string(),
@@ -173,32 +171,32 @@ impl Engine {
             in_charge,
             signing: because.is_none(),
             not_signing_because: because,
-            mempool_transactions: self.mempool.len(),
-            mempool_bytes: self.mempool.bytes(),
-            transactions: self.transactions,
-            donated_grains: queries::donated(&self.ledger)?.get(),
+            mempool_transactions: self.own.mempool().len(),
+            mempool_bytes: self.own.mempool().bytes(),
+            transactions: self.own.transactions(),
+            donated_grains: queries::donated(self.own.ledger())?.get(),
             uptime_s: uptime.get() / 1_000,
             power: self.watts.look(uptime, blocks, transactions),
             usage: self.watts.usage(),
-            guard_refusals: self.guard_refusals,
+            guard_refusals: self.own.guard_refusals(),
         })
     }
 
     fn not_signing_because(&mut self) -> Option<String> {
-        if !self.sign {
+        if !self.own.signs() {
             return Some("signing is switched off: goodwatt signing on".to_owned());
         }
         // A clock that is wrong shows even while there is nothing to sign.
-        let clock = self.trusted_now().err().map(|fault| fault.to_string());
-        self.home.guard.fault().or(clock).or_else(|| self.stuck.clone())
+        let clock = self.trusts_clock().err().map(|fault| fault.to_string());
+        self.own.card().guard.fault().or(clock).or_else(|| self.own.stuck().map(str::to_owned))
     }
 
     fn transaction(&self, id: &str) -> Result<TransactionInfo, Fault> {
         let wanted = queries::transaction_id(id)?;
-        if let Some(waiting) = self.mempool.iter().find(|waiting| waiting.id() == wanted) {
+        if let Some(waiting) = self.own.mempool().iter().find(|waiting| waiting.id() == wanted) {
             return Ok(queries::transaction(waiting, None));
         }
-        let places = lookups::find(self.ledger.leaves(), &wanted, CLASHES_MAX)
+        let places = lookups::find(self.own.ledger().leaves(), &wanted, CLASHES_MAX)
             .map_err(|error| Fault::new(FaultKind::Failed, error))?;
         for place in places {
             if let Some(found) = self.read(place)?.filter(|found| found.id() == wanted) {
@@ -216,11 +214,11 @@ impl Engine {
             sealed.sender == key || sealed.receiver == Some(key)
         };
         let waiting: Vec<&Transaction> =
-            self.mempool.iter().filter(|transaction| concerns(transaction)).collect();
+            self.own.mempool().iter().filter(|transaction| concerns(transaction)).collect();
         let waiting = waiting.into_iter().rev().take(limit);
         let mut transactions: Vec<TransactionInfo> =
             waiting.map(|transaction| queries::transaction(transaction, None)).collect();
-        let places = lookups::history(self.ledger.leaves(), &key, limit - transactions.len())
+        let places = lookups::history(self.own.ledger().leaves(), &key, limit - transactions.len())
             .map_err(|error| Fault::new(FaultKind::Failed, error))?;
         for place in places {
             if let Some(transaction) = self.read(place)?.filter(concerns) {
@@ -233,22 +231,22 @@ impl Engine {
     /// The transaction at a place in the log, if there is one.
     fn read(&self, (height, position): Place) -> Result<Option<Transaction>, Fault> {
         let failed = |error: &dyn ToString| Fault::new(FaultKind::Failed, error.to_string());
-        let Some(record) = self.home.log.read(height).map_err(|error| failed(&error))? else {
+        let Some(record) = self.own.card().log.read(height).map_err(|error| failed(&error))? else {
             return Ok(None);
         };
         let logged: LoggedBlock = codec::decode(&record).map_err(|error| failed(&error))?;
         let position = usize::try_from(position).unwrap_or(usize::MAX);
         let raw = logged.block.transactions.get(position);
-        let decode = |raw: &[u8]| Transaction::decode(self.ledger.chain(), raw);
+        let decode = |raw: &[u8]| Transaction::decode(self.own.ledger().chain(), raw);
         raw.map(|raw| decode(&raw.0)).transpose().map_err(|error| failed(&error))
     }
 
     fn new_signer(&mut self, buyer: &str) -> Result<FreshSigner, Fault> {
         let buyer = queries::address(buyer)?;
-        let bids: Bids = self.ledger.view().read_or_default(Key::Bids)?;
-        let chain = *self.ledger.chain();
+        let bids: Bids = self.own.ledger().view().read_or_default(Key::Bids)?;
+        let chain = *self.own.ledger().chain();
         let failed = |error| Fault::new(FaultKind::Failed, error);
-        let signer = self.signers.create(bids.epoch).map_err(failed)?;
+        let signer = self.own.signers_mut().create(bids.epoch).map_err(failed)?;
         let consent = signer.consent(&chain, &buyer, bids.epoch);
         let fresh = FreshSigner {
             epoch: bids.epoch.get(),
@@ -261,15 +259,15 @@ impl Engine {
 
     /// Erases slot keys whose purchase is no longer possible and that sign in no term.
     pub(super) fn erase_old_signers(&mut self) -> Result<(), StateError> {
-        let terms = self.ledger.view().terms()?;
-        let bids: Bids = self.ledger.view().read_or_default(Key::Bids)?;
+        let terms = self.own.ledger().view().terms()?;
+        let bids: Bids = self.own.ledger().view().read_or_default(Key::Bids)?;
         let seats = terms.current.seats.iter().chain(&terms.next.seats);
         let seated = seats.map(|seat| seat.validator.signer);
         let bought = bids.bids.iter().map(|bid| bid.validator.signer);
         let used: BTreeSet<PublicKey> = seated.chain(bought).collect();
         let is_over =
             |signer: &Signer| signer.epoch() < bids.epoch && !used.contains(&signer.public());
-        match self.signers.erase(is_over) {
+        match self.own.signers_mut().erase(is_over) {
             Ok(0) => {}
             Ok(count) => tracing::info!("{count} slot keys erased: their time is over"),
             Err(error) => tracing::warn!("{error}"),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use goodwatt_chain::units::UnixMillis;
 use goodwatt_consensus::clock::{ClockFault, Past, Roughly, may_sign};
 use goodwatt_units::Millis;
+use goodwatt_validator::Now;
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use super::engine::Engine;
@@ -70,8 +71,8 @@ impl Clock {
         self.right = Some(Moment::now());
     }
 
-    /// The wall clock, if anything may be signed by it.
-    fn trusted(&mut self, last_block: UnixMillis) -> Result<UnixMillis, ClockFault> {
+    /// The time, with what speaks for it; and whether anything may be signed by it.
+    pub(super) fn read(&mut self, last_block: UnixMillis) -> (Now, Result<(), ClockFault>) {
         let now = Moment::now();
         let mut past = Past {
             build: build_time(),
@@ -81,9 +82,12 @@ impl Clock {
         if let Err(ClockFault::Ahead(_)) = may_sign(now.wall, &past) {
             past.known = past.known.max(last_sync(Path::new(LAST_SYNC)));
         }
-        may_sign(now.wall, &past)?;
-        self.right = Some(now);
-        Ok(now.wall)
+        let allowed = may_sign(now.wall, &past);
+        if allowed.is_ok() {
+            self.right = Some(now);
+        }
+        let uptime = millis(now.at.saturating_duration_since(self.start));
+        (Now { wall: now.wall, known: past.known, uptime }, allowed)
     }
 
     /// What the clock would show had nobody set it since the last look, and what it shows; `None`
@@ -97,15 +101,20 @@ impl Clock {
 }
 
 impl Engine {
-    /// The wall clock, if anything may be signed by it.
-    pub(super) fn trusted_now(&mut self) -> Result<UnixMillis, ClockFault> {
-        self.clock.trusted(self.ledger.tip().time)
+    /// The time, with what speaks for it.
+    pub(super) fn now(&mut self) -> Now {
+        self.clock.read(self.own.ledger().tip().time).0
+    }
+
+    /// Whether anything may be signed by the clock.
+    pub(super) fn trusts_clock(&mut self) -> Result<(), ClockFault> {
+        self.clock.read(self.own.ledger().tip().time).1
     }
 
     /// Makes sense of times that were noted when the clock was another one.
     pub(super) fn begin_clock(&mut self) {
         let (build, now) = (build_time(), Clock::now());
-        self.mempool.wait_since(|since| if (build..=now).contains(&since) { since } else { now });
+        self.own.wait_since(|since| if (build..=now).contains(&since) { since } else { now });
         self.notice_clock();
     }
 
@@ -118,17 +127,17 @@ impl Engine {
                 by => ("forward", by),
             };
             tracing::warn!("the wall clock was set {direction} by {}", Roughly(by));
-            self.mempool.wait_since(|since| {
+            self.own.wait_since(|since| {
                 let waited = expected.saturating_since(since).get();
                 UnixMillis::new(now.get().saturating_sub(waited))
             });
         }
-        match (self.trusted_now(), self.clock.is_wrong) {
+        match (self.trusts_clock(), self.clock.is_wrong) {
             (Err(fault), false) => tracing::error!("nothing is signed: {fault}"),
             (Ok(_), true) => {
                 tracing::info!("the clock allows to sign again");
                 // If there is something else, the next try says so.
-                self.stuck = None;
+                self.own.clear_stuck();
             }
             _ => return,
         }
@@ -153,7 +162,7 @@ fn millis(span: Duration) -> Millis {
 }
 
 /// When this program was built, or its last commit made: no clock is right before that.
-fn build_time() -> UnixMillis {
+pub(super) fn build_time() -> UnixMillis {
     let secs = env!("GOODWATT_BUILD_TIME").parse::<u64>().unwrap_or(0);
     UnixMillis::new(secs.saturating_mul(1_000))
 }
@@ -182,15 +191,15 @@ mod tests {
         let ten_years = Millis::from_secs(3_650 * 86_400);
         let was_right = Moment { wall: now.wall, ..now };
         clock.right = Some(was_right);
-        assert!(clock.trusted(long_ago).is_ok());
+        assert!(clock.read(long_ago).1.is_ok());
         let past = UnixMillis::new(now.wall.get() - ten_years.get());
         clock.right = Some(Moment { wall: past, ..now });
         let latest = build_time().max(past);
         let is_far = now.wall > latest.after(goodwatt_consensus::clock::AHEAD_MAX);
         let synced = last_sync(Path::new(LAST_SYNC)).is_some();
-        assert_eq!(clock.trusted(long_ago).is_err(), is_far && !synced);
+        assert_eq!(clock.read(long_ago).1.is_err(), is_far && !synced);
         clock.vouch();
-        assert!(clock.trusted(long_ago).is_ok());
+        assert!(clock.read(long_ago).1.is_ok());
     }
 
     #[test]

@@ -23,7 +23,8 @@ use goodwatt_store::{
     IndexError, LockError, LogError,
 };
 
-use super::guard::Guard;
+use goodwatt_validator::{Card, Guard};
+
 use super::recovery::Recovery;
 use super::replay::{ReplayError, Replayed};
 use super::snapshots::Snapshots;
@@ -81,9 +82,6 @@ pub enum HomeError {
 #[derive(Debug)]
 pub(crate) struct Home {
     _lock: DataDirLock,
-    pub(super) log: BlockLog,
-    pub(super) wal: ConsensusWal,
-    pub(super) guard: Guard,
     pub(super) mempool: AtomicFile,
     pub(super) snapshots: Snapshots,
 }
@@ -92,6 +90,7 @@ pub(crate) struct Home {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) home: Home,
+    pub(crate) card: Card,
     pub(crate) state: Replayed<Index>,
 }
 
@@ -122,8 +121,8 @@ impl Home {
         let mempool = AtomicFile::new(folder.clone(), "mempool");
         let snapshots = Snapshots::find(&folder);
         let state = Recovery { genesis, folder: &folder, log: &log }.run(index)?;
-        let home = Self { _lock: lock, log, wal, guard, mempool, snapshots };
-        Ok(Opened { home, state })
+        let home = Self { _lock: lock, mempool, snapshots };
+        Ok(Opened { home, card: Card { log, wal, guard }, state })
     }
 }
 

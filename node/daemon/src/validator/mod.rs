@@ -3,13 +3,10 @@
 //! It sleeps until a call comes or something is due. Sockets live on another thread and reach it
 //! through a [`Handle`]; so a slow disk never stalls the network, and no lock is ever held.
 
-mod agreement;
 mod answer;
 mod clock;
 mod engine;
-mod guard;
 mod home;
-mod lookups;
 mod queries;
 mod recovery;
 mod replay;
@@ -29,10 +26,11 @@ use tokio::sync::oneshot;
 use crate::protocol::{Call, Fault, FaultKind};
 
 pub(crate) use clock::Clock;
+pub(crate) use goodwatt_validator::LoggedBlock;
 pub use home::HomeError;
 pub(crate) use recovery::Recovery;
 pub use replay::ReplayError;
-pub(crate) use replay::{LoggedBlock, Replay, Replayed};
+pub(crate) use replay::{Replay, Replayed};
 
 /// The most calls that wait for the validator; who comes later is told to come back.
 const CALLS_MAX: usize = 1_024;

@@ -10,28 +10,20 @@ use goodwatt_chain::block::Block;
 use goodwatt_chain::codec;
 use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::hash::{ChainId, TxId};
-use goodwatt_chain::ledger::{Applied, BlockError, Ledger, LedgerError, Sealed, Tip};
+use goodwatt_chain::ledger::{BlockError, Ledger, LedgerError, Sealed, Tip};
 use goodwatt_chain::merkle;
 use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::{Height, HeightDelta};
 use goodwatt_store::{BlockLog, Filling, Folder, Index, IndexError, Snapshot, SnapshotError};
-use serde::{Deserialize, Serialize};
+use goodwatt_validator::{LoggedBlock, Notes, lookups};
 
 use super::home::HomeError;
-use super::lookups;
-use super::replay::{LoggedBlock, Replay, ReplayError, Replayed};
+use super::replay::{Replay, ReplayError, Replayed, read_record};
 
 /// How many signatures are verified together when blocks are replayed: these take 1 MB.
 const REPLAY_BATCH: usize = 2_048;
 /// How many changes are kept in memory before they are put on the card.
-pub(super) const DIRTY_MAX: usize = 1_000;
-
-/// What the index notes with each checkpoint, and so the snapshot.
-#[derive(Debug, Deserialize, Serialize)]
-struct Notes {
-    tip: Tip,
-    transactions: u64,
-}
+const DIRTY_MAX: usize = 1_000;
 
 /// Why a kept state is not the one to go on from; the subject of the sentence is what kept it.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +139,7 @@ impl Recovery<'_> {
         }
         let record = self.log.read(tip.height).map_err(HomeError::from)?;
         let record = record.ok_or(Unfit::AboveLog(tip.height))?;
-        let logged = LoggedBlock::read(tip.height, &record).map_err(HomeError::from)?;
+        let logged = read_record(tip.height, &record).map_err(HomeError::from)?;
         if logged.id() == tip.id { Ok(Some(logged)) } else { Err(Unfit::OtherBlock(tip.height))? }
     }
 
@@ -195,7 +187,7 @@ impl Recovery<'_> {
             if height > last {
                 break;
             }
-            let logged = LoggedBlock::read(height, &record)?;
+            let logged = read_record(height, &record)?;
             let bad = |error| ReplayError::Block { height, error };
             if parent.is_some_and(|parent| parent != logged.block.header.parent) {
                 Err(bad(BlockError::WrongParent(logged.block.header.parent)))?;
@@ -248,14 +240,8 @@ fn sealed_in(chain: &ChainId, block: &Block) -> Result<Vec<Sealed>, BlockError> 
     Ok(sealed)
 }
 
-/// Takes a block over into state and lookups.
-pub(super) fn commit(ledger: &mut Ledger<Index>, applied: Applied) {
-    lookups::note(ledger.leaves_mut(), applied.tip().height, &applied.transactions);
-    ledger.commit(applied);
-}
-
 /// Puts the state on the card.
-pub(super) fn checkpoint(ledger: &mut Ledger<Index>, transactions: u64) -> Result<(), IndexError> {
+fn checkpoint(ledger: &mut Ledger<Index>, transactions: u64) -> Result<(), IndexError> {
     let notes = codec::encode(&Notes { tip: ledger.tip().clone(), transactions });
     let height = ledger.tip().height;
     ledger.leaves_mut().checkpoint(height, &notes)

@@ -4,20 +4,12 @@
 //! verified, once. That of a certificate is verified where it stands in the next block, which has
 //! to be the very one of the log; the tip's, which stands in no block yet, at the end.
 
-use goodwatt_chain::block::{Block, Certificate, CertificateError};
+use goodwatt_chain::block::{Certificate, CertificateError};
 use goodwatt_chain::codec;
-use goodwatt_chain::hash::BlockId;
 use goodwatt_chain::ledger::{BlockError, LeafStore, Ledger, Sealed, Signatures};
 use goodwatt_chain::signature::Batch;
 use goodwatt_chain::units::Height;
-use serde::{Deserialize, Serialize};
-
-/// What stands in the log for each height: the block, and who decided it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct LoggedBlock {
-    pub(crate) certificate: Certificate,
-    pub(crate) block: Block,
-}
+use goodwatt_validator::LoggedBlock;
 
 /// What in the log does not follow from what stands before it.
 #[derive(Debug, thiserror::Error)]
@@ -40,28 +32,21 @@ pub enum ReplayError {
     NoBlock(Height),
 }
 
-impl LoggedBlock {
-    /// Reads the record of a height: a block with the certificate that names it.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub(crate) fn read(height: Height, record: &[u8]) -> Result<Self, ReplayError> {
-        let logged = Self::decode(height, record)?;
-        if logged.certificate.height == height && logged.certificate.block == logged.id() {
-            return Ok(logged);
-        }
-        Err(ReplayError::Block { height, error: BlockError::WrongCertificate })
+/// Reads the record of a height: a block with the certificate that names it.
+///
+/// # Errors
+/// When it is something else.
+pub(crate) fn read_record(height: Height, record: &[u8]) -> Result<LoggedBlock, ReplayError> {
+    let logged = decode_record(height, record)?;
+    if logged.certificate.height == height && logged.certificate.block == logged.id() {
+        return Ok(logged);
     }
+    Err(ReplayError::Block { height, error: BlockError::WrongCertificate })
+}
 
-    /// Reads the record without comparing block and certificate.
-    fn decode(height: Height, record: &[u8]) -> Result<Self, ReplayError> {
-        codec::decode(record).map_err(|_| ReplayError::NoBlock(height))
-    }
-
-    /// The id of the block.
-    pub(crate) fn id(&self) -> BlockId {
-        self.block.header.id()
-    }
+/// Reads a record without comparing block and certificate.
+fn decode_record(height: Height, record: &[u8]) -> Result<LoggedBlock, ReplayError> {
+    codec::decode(record).map_err(|_| ReplayError::NoBlock(height))
 }
 
 /// A ledger on its way through the blocks of a log.
@@ -111,7 +96,7 @@ impl<L: LeafStore> Replay<L> {
         height: Height,
         record: &[u8],
     ) -> Result<Vec<Sealed>, ReplayError> {
-        let logged = LoggedBlock::decode(height, record)?;
+        let logged = decode_record(height, record)?;
         let bad = |error| ReplayError::Block { height, error };
         let collect = Signatures::Collect(&mut self.batch);
         let mut applied = self.ledger.check(&logged.block, collect).map_err(bad)?;

@@ -1,4 +1,6 @@
+use goodwatt_chain::genesis::SealingRule;
 use goodwatt_chain::mempool::MempoolLimits;
+use goodwatt_chain::transaction::Transaction;
 use goodwatt_power::PowerConfig;
 use tempfile::TempDir;
 
@@ -28,30 +30,32 @@ fn engine() -> (Engine, TempDir) {
 /// Seals a block of one payment; gives its id.
 fn seal(engine: &mut Engine, number: u64) -> TxId {
     let (from, nonce) = ((number % 10) as u32, number / 10);
-    let ledger = &engine.ledger;
+    let ledger = engine.own.ledger();
     let fee = ledger.genesis().parameters.fee_min;
     let to = payment(wallet(1_000 + number as u32).public());
     let transaction = Transaction::sign(ledger.chain(), &wallet(from), nonce, fee, to);
     let id = transaction.id();
-    engine.mempool.admit(&engine.ledger, Clock::now(), transaction).expect("admitted");
+    let now = engine.now();
+    let admitted = engine.own.submit(now, vec![transaction]);
+    assert_eq!(admitted, [Ok(id)]);
     // A block is later than its parent, which may be of this very millisecond.
     for _ in 0..MILLIS_MAX {
         engine.step();
-        assert_eq!(engine.stuck, None);
-        if engine.ledger.tip().height.get() == number + 1 {
+        assert_eq!(engine.own.stuck(), None);
+        if engine.own.ledger().tip().height.get() == number + 1 {
             return id;
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    panic!("not sealed within {MILLIS_MAX} ms: {}", engine.ledger.tip().height);
+    panic!("not sealed within {MILLIS_MAX} ms: {}", engine.own.ledger().tip().height);
 }
 
 /// Fails unless each of the transactions is found at its height.
 #[track_caller]
 fn check(engine: &Engine, ids: &[TxId]) {
-    assert_eq!(engine.transactions, ids.len() as u64);
+    assert_eq!(engine.own.transactions(), ids.len() as u64);
     for (id, height) in ids.iter().zip(1..) {
-        let places = lookups::find(engine.ledger.leaves(), id, 9).expect("readable");
+        let places = lookups::find(engine.own.ledger().leaves(), id, 9).expect("readable");
         assert_eq!(places, [(Height::new(height), 0)]);
     }
 }
@@ -60,17 +64,17 @@ fn check(engine: &Engine, ids: &[TxId]) {
 fn an_index_that_fails_while_running_is_made_anew_and_sealing_goes_on() {
     let (mut engine, dir) = engine();
     let mut ids: Vec<TxId> = (0..5).map(|number| seal(&mut engine, number)).collect();
-    engine.checkpoint().expect("on the card");
-    engine.home.snapshots.write(engine.ledger.leaves()).expect("written");
+    engine.own.checkpoint().expect("on the card");
+    engine.home.snapshots.write(engine.own.ledger().leaves()).expect("written");
     ids.extend((5..8).map(|number| seal(&mut engine, number)));
-    let tip = engine.ledger.tip().clone();
+    let tip = engine.own.ledger().tip().clone();
 
-    engine.ledger.leaves_mut().close("the card had a bad day");
-    engine.ledger.view().terms().expect_err("it is closed");
+    engine.own.ledger_mut().leaves_mut().close("the card had a bad day");
+    engine.own.ledger().view().terms().expect_err("it is closed");
     engine.step();
-    assert_eq!((engine.ledger.tip(), engine.ledger.leaves().failure()), (&tip, None));
+    assert_eq!((engine.own.ledger().tip(), engine.own.ledger().leaves().failure()), (&tip, None));
     check(&engine, &ids);
-    engine.retry_at = None;
+    engine.own.try_again();
     ids.push(seal(&mut engine, 8));
     check(&engine, &ids);
     assert!(dir.path().join("data/index.bad").exists(), "kept to look at");
@@ -83,17 +87,16 @@ fn an_index_that_cannot_be_made_anew_is_tried_again() {
     // Where the failed one is put aside lies a file.
     let in_the_way = dir.path().join("data/index.bad");
     std::fs::write(&in_the_way, "").expect("written");
-    engine.ledger.leaves_mut().close("the card had a bad day");
+    engine.own.ledger_mut().leaves_mut().close("the card had a bad day");
     engine.step();
-    let stuck = engine.stuck.clone().expect("nothing is sealed");
+    let stuck = engine.own.stuck().map(str::to_owned).expect("nothing is sealed");
     assert!(stuck.contains("cannot rename") && stuck.contains("data/index"), "{stuck}");
-    assert!(engine.retry_at.is_some());
 
     std::fs::remove_file(in_the_way).expect("removed");
-    engine.retry_at = None;
+    engine.own.try_again();
     engine.step();
-    assert_eq!(engine.ledger.leaves().failure(), None);
-    engine.retry_at = None;
+    assert_eq!(engine.own.ledger().leaves().failure(), None);
+    engine.own.try_again();
     ids.push(seal(&mut engine, 3));
     check(&engine, &ids);
 }
@@ -102,23 +105,24 @@ fn an_index_that_cannot_be_made_anew_is_tried_again() {
 fn files_that_have_grown_are_replaced_when_a_snapshot_was_written() {
     let (mut engine, dir) = engine();
     let mut ids: Vec<TxId> = (0..270).map(|number| seal(&mut engine, number)).collect();
-    let root = engine.ledger.tip().state_root;
+    let root = engine.own.ledger().tip().state_root;
     // What nobody counts: as if sled did not give back what it does not need.
     for number in 0..40_u64 {
         let noise: Vec<u8> = (0..1 << 19).map(|at: u64| (at * number % 251) as u8).collect();
         engine
-            .ledger
+            .own
+            .ledger_mut()
             .leaves_mut()
             .put_lookup(&[b"noise".as_slice(), &[number as u8]].concat(), &noise);
     }
     engine.snapshot_in_time().expect("written");
-    let lookups = engine.ledger.leaves().lookups_backwards(|key, _| {
+    let lookups = engine.own.ledger().leaves().lookups_backwards(|key, _| {
         assert!(!key.starts_with(b"noise"), "it is not in the fresh one");
         false
     });
     lookups.expect("readable");
     assert!(!dir.path().join("data/index.bad").exists(), "nothing was wrong with it");
-    assert_eq!(engine.ledger.tip().state_root, root);
+    assert_eq!(engine.own.ledger().tip().state_root, root);
     check(&engine, &ids);
     ids.push(seal(&mut engine, 270));
     check(&engine, &ids);

@@ -7,7 +7,7 @@ use goodwatt_store::{DiskError, Folder, GuardError, GuardStep, SignRequest, Sign
 /// Why nothing may be signed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(super) enum GuardFault {
+pub enum GuardFault {
     /// The guard cannot be used.
     #[error("{0}")]
     Unusable(String),
@@ -18,14 +18,14 @@ pub(super) enum GuardFault {
 
 /// The guard, or why there is none.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub struct Guard {
     chain: ChainId,
     guard: Result<SigningGuard, String>,
 }
 
 impl Guard {
     /// Opens the guard; on a data folder that is new, and only there, it makes one.
-    pub(super) fn open(folder: &Folder, chain: ChainId, is_new: bool) -> Self {
+    pub fn open(folder: &Folder, chain: ChainId, is_new: bool) -> Self {
         let opened = match SigningGuard::open(folder, chain) {
             Err(GuardError::Missing) if is_new => {
                 SigningGuard::create(folder, chain).map_err(GuardError::from)
@@ -39,12 +39,12 @@ impl Guard {
     }
 
     /// Why nothing may be signed, if so.
-    pub(super) fn fault(&self) -> Option<String> {
+    pub fn fault(&self) -> Option<String> {
         self.guard.as_ref().err().cloned()
     }
 
     /// What was signed last.
-    pub(super) fn last(&self) -> Option<LastSigned> {
+    pub fn last(&self) -> Option<LastSigned> {
         let record = self.guard.as_ref().ok()?.record()?;
         let (step, signed) = record.last()?;
         let step = match step {
@@ -57,7 +57,7 @@ impl Guard {
     }
 
     /// Takes note of statements, durably, and gives those that may be signed now.
-    pub(super) fn allow(&mut self, statements: &[Statement]) -> Result<Vec<Statement>, GuardFault> {
+    pub fn allow(&mut self, statements: &[Statement]) -> Result<Vec<Statement>, GuardFault> {
         let chain = self.chain;
         let guard = self.guard.as_mut().map_err(|error| GuardFault::Unusable(error.clone()))?;
         let requests: Vec<SignRequest> =
@@ -74,7 +74,7 @@ impl Guard {
     }
 
     /// The exchange format.
-    pub(super) fn export(&self) -> Result<String, String> {
+    pub fn export(&self) -> Result<String, String> {
         self.guard.as_ref().map(SigningGuard::export).map_err(Clone::clone)
     }
 }

@@ -11,8 +11,10 @@ use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::Height;
 use goodwatt_store::{Index, IndexError};
 
+use crate::parts::StateStore;
+
 /// Where a transaction stands.
-pub(super) type Place = (Height, u32);
+pub type Place = (Height, u32);
 
 /// The first bytes of an id or a key.
 type Tag = [u8; 4];
@@ -20,14 +22,14 @@ const TAGS: usize = 3;
 const ENTRY_BYTES: usize = TAGS * size_of::<Tag>();
 
 /// Notes which transactions a block holds.
-pub(super) fn note(index: &mut Index, height: Height, transactions: &[Sealed]) {
+pub fn note(index: &mut Index, height: Height, transactions: &[Sealed]) {
     if let Some((key, entries)) = entries(height, transactions) {
         index.put_lookup(&key, &entries);
     }
 }
 
 /// The lookup of a block, key and value; `None` for an empty one.
-pub(super) fn entries(height: Height, transactions: &[Sealed]) -> Option<([u8; 8], Vec<u8>)> {
+pub fn entries(height: Height, transactions: &[Sealed]) -> Option<([u8; 8], Vec<u8>)> {
     let tags = |sealed: &Sealed| {
         let receiver = sealed.receiver.unwrap_or(sealed.sender);
         [tag(sealed.id.as_bytes()), tag(sealed.sender.as_bytes()), tag(receiver.as_bytes())]
@@ -37,23 +39,19 @@ pub(super) fn entries(height: Height, transactions: &[Sealed]) -> Option<([u8; 8
 }
 
 /// How many bytes the lookups of so many blocks and transactions take, as if no block were empty.
-pub(super) const fn live_bytes(tip: Height, transactions: u64) -> u64 {
+pub const fn live_bytes(tip: Height, transactions: u64) -> u64 {
     let key = size_of::<u64>() as u64;
     tip.get().saturating_mul(key).saturating_add(transactions.saturating_mul(ENTRY_BYTES as u64))
 }
 
 /// Where the transaction of this id may stand, the latest first, at most `limit` places.
-pub(super) fn find(index: &Index, id: &TxId, limit: usize) -> Result<Vec<Place>, IndexError> {
+pub fn find(index: &Index, id: &TxId, limit: usize) -> Result<Vec<Place>, IndexError> {
     let wanted = tag(id.as_bytes());
     search(index, limit, |[id, ..]| *id == wanted)
 }
 
 /// Where the last transactions of this account may stand, the latest first.
-pub(super) fn history(
-    index: &Index,
-    account: &PublicKey,
-    limit: usize,
-) -> Result<Vec<Place>, IndexError> {
+pub fn history(index: &Index, account: &PublicKey, limit: usize) -> Result<Vec<Place>, IndexError> {
     let wanted = tag(account.as_bytes());
     search(index, limit, |[_, sender, receiver]| *sender == wanted || *receiver == wanted)
 }
@@ -82,4 +80,18 @@ fn search(
         places.len() >= limit
     })?;
     Ok(places)
+}
+
+impl StateStore for Index {
+    fn note(&mut self, height: Height, transactions: &[Sealed]) {
+        note(self, height, transactions);
+    }
+
+    fn dirty(&self) -> usize {
+        Self::dirty(self)
+    }
+
+    fn checkpoint(&mut self, height: Height, notes: &[u8]) -> Result<(), IndexError> {
+        Self::checkpoint(self, height, notes)
+    }
 }

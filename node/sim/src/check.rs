@@ -1,0 +1,112 @@
+//! What has to hold at every step.
+
+use std::collections::BTreeMap;
+
+use goodwatt_chain::genesis::Genesis;
+use goodwatt_chain::hash::BlockId;
+use goodwatt_chain::leaves::Leaves;
+use goodwatt_chain::ledger::{LeafStore, Ledger};
+use goodwatt_chain::signature::PublicKey;
+use goodwatt_chain::state::{Key, Totals, sum_of_balances};
+use goodwatt_chain::units::{Grains, Height};
+use goodwatt_consensus::{Mark, SignedStatement, Statement};
+
+/// What must never happen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// Two validators have different blocks at one height.
+    Disagreement {
+        /// The height.
+        height: Height,
+        /// Who found it.
+        node: usize,
+    },
+    /// An honest key signed two different things for one height, round and step.
+    DoubleSign {
+        /// Who.
+        node: usize,
+        /// Where.
+        mark: Mark,
+    },
+    /// There is more or less money than there was.
+    Money {
+        /// Where it shows.
+        node: usize,
+        /// At which height.
+        height: Height,
+    },
+    /// A block that was sealed at a validator is gone from it.
+    Lost {
+        /// Who.
+        node: usize,
+        /// The height it had reached.
+        had: Height,
+        /// What is left.
+        has: Height,
+    },
+    /// A restart failed.
+    NoStart {
+        /// Who.
+        node: usize,
+        /// Why.
+        why: String,
+    },
+    /// Not everybody reached the same tip in time after the last fault.
+    NoProgress {
+        /// The heights reached.
+        heights: Vec<u64>,
+        /// Why validators do not go on, where they say so.
+        stuck: Vec<String>,
+    },
+    /// An honest validator was blamed.
+    Blamed {
+        /// By whom.
+        by: usize,
+        /// For what.
+        why: String,
+    },
+}
+
+/// The memory of all that was said and sealed.
+#[derive(Debug, Default)]
+pub(crate) struct Check {
+    blocks: BTreeMap<Height, BlockId>,
+    signed: BTreeMap<(PublicKey, Mark), Statement>,
+    pub(crate) violations: Vec<Violation>,
+}
+
+impl Check {
+    /// A validator has sealed a block.
+    pub(crate) fn sealed(&mut self, node: usize, height: Height, id: BlockId) {
+        if *self.blocks.entry(height).or_insert(id) != id {
+            self.violations.push(Violation::Disagreement { height, node });
+        }
+    }
+
+    /// A statement has left an honest validator.
+    pub(crate) fn said(&mut self, node: usize, signed: &SignedStatement) {
+        let statement = signed.statement();
+        let place = (statement.signer(), statement.mark());
+        if *self.signed.entry(place).or_insert(statement) != statement {
+            self.violations.push(Violation::DoubleSign { node, mark: statement.mark() });
+        }
+    }
+
+    /// All money is what genesis gave out and rewards minted.
+    pub(crate) fn money<L: LeafStore>(&mut self, node: usize, ledger: &Ledger<L>) {
+        if !is_conserved(ledger.genesis(), ledger.leaves(), ledger) {
+            let height = ledger.tip().height;
+            self.violations.push(Violation::Money { node, height });
+        }
+    }
+}
+
+fn is_conserved<L: LeafStore>(genesis: &Genesis, leaves: &impl Leaves, ledger: &Ledger<L>) -> bool {
+    let totals: Totals = ledger.view().read_or_default(Key::Totals).unwrap_or_default();
+    let balances = sum_of_balances(leaves).unwrap_or(0);
+    let held =
+        [totals.pool, totals.deposits, totals.fees_in_flight, totals.vesting, totals.releasing];
+    let there: u64 = held.iter().map(|part| part.get()).sum::<u64>() + balances;
+    there == genesis.supply().map_or(0, Grains::get) + totals.minted.get()
+}

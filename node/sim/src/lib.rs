@@ -1,0 +1,28 @@
+//! Many validators in one thread: virtual time, virtual network, disks that crash, one seed.
+//!
+//! The validators are the daemon's own, [`goodwatt_validator`]; only clocks, cards and links are
+//! made up. A run is a function of its [`Scenario`]: the same one gives the same trace, so that a
+//! failure is replayed by its seed.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | what a run is made of | [`Scenario`], [`Faults`] |
+//! | time, links, what happens when | `world`, `network` |
+//! | one validator with its card and its keys | `board` |
+//! | what has to hold at every step | `check` |
+//!
+//! This crate deliberately knows no real clock, no real disk and no socket.
+#![forbid(unsafe_code)]
+
+mod board;
+mod check;
+mod dice;
+mod network;
+mod scenario;
+mod topology;
+mod world;
+
+pub use check::Violation;
+pub use scenario::{Faults, Report, RoundReport, Scenario};
+pub use topology::{Topology, TopologyError};
+pub use world::run;

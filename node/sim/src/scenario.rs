@@ -1,0 +1,126 @@
+//! What a run is made of, and what came of it.
+
+use goodwatt_units::Millis;
+
+use crate::check::Violation;
+use crate::topology::Topology;
+
+/// Which faults there are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Faults {
+    /// Connections break, and messages under way with them.
+    pub cuts: bool,
+    /// Messages are late, as they are where packets get lost and are sent again.
+    pub loss: bool,
+    /// The power fails in the middle of a write, anywhere.
+    pub crashes: bool,
+    /// The network falls into two parts.
+    pub partitions: bool,
+    /// Clocks are wrong, by seconds or by years.
+    pub clocks: bool,
+    /// One validator signs two different things whenever it can.
+    pub liar: bool,
+}
+
+impl Faults {
+    /// All of them.
+    pub const ALL: Self =
+        Self { cuts: true, loss: true, crashes: true, partitions: true, clocks: true, liar: true };
+}
+
+/// A run: everything that happens follows from it.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Who is connected to whom.
+    pub topology: Topology,
+    /// Blocks to seal.
+    pub rounds: u64,
+    /// All chance follows from it.
+    pub seed: u64,
+    /// How long a message takes from one validator to the next.
+    pub latency: Millis,
+    /// What goes wrong, until the last tenth of the rounds.
+    pub faults: Faults,
+    /// How long an epoch lasts.
+    pub epoch_length: Millis,
+}
+
+impl Scenario {
+    /// Validators connected to each other, 40 ms apart, an hour to an epoch, no faults.
+    #[must_use]
+    pub fn new(nodes: usize, rounds: u64, seed: u64) -> Self {
+        Self {
+            topology: Topology::full(nodes),
+            rounds,
+            seed,
+            latency: Millis::new(40),
+            faults: Faults::default(),
+            epoch_length: Millis::from_secs(3_600),
+        }
+    }
+}
+
+/// What came of one round.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RoundReport {
+    /// Transactions handed in.
+    pub transactions: usize,
+    /// The height of the block, if there was one.
+    pub height: Option<u64>,
+    /// Number of the validator that proposed it.
+    pub proposer: Option<usize>,
+    /// Milliseconds from the first transaction to the last validator that has it.
+    pub reach_ms: Option<u64>,
+    /// Whether all validators that run have the same tip.
+    pub same_tip: bool,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// By round.
+    pub rounds: Vec<RoundReport>,
+    /// The height all of them reached.
+    pub heights: u64,
+    /// What must never happen, and did.
+    pub violations: Vec<Violation>,
+    /// Messages sent in a minute in which nothing waited.
+    pub packets_idle: u64,
+    /// Messages sent in all.
+    pub packets: u64,
+    /// Power cuts.
+    pub crashes: u64,
+    /// Milliseconds from handing a transaction in to its block at the validator it was handed to,
+    /// in rising order.
+    pub finality_ms: Vec<u64>,
+}
+
+impl Report {
+    /// Whether all of them agreed, to the end.
+    #[must_use]
+    pub fn agreed(&self) -> bool {
+        !self.violations.iter().any(|found| matches!(found, Violation::Disagreement { .. }))
+    }
+
+    /// How many double signatures there were.
+    #[must_use]
+    pub fn double_signs(&self) -> usize {
+        let double = |found: &&Violation| matches!(found, Violation::DoubleSign { .. });
+        self.violations.iter().filter(double).count()
+    }
+
+    /// Whether no money came or went.
+    #[must_use]
+    pub fn money_conserved(&self) -> bool {
+        !self.violations.iter().any(|found| matches!(found, Violation::Money { .. }))
+    }
+
+    /// The time to final of that share of the transactions, in thousandths.
+    #[must_use]
+    pub fn finality(&self, permille: usize) -> Option<u64> {
+        let last = self.finality_ms.len().checked_sub(1)?;
+        self.finality_ms.get(last * permille / 1_000).copied()
+    }
+}

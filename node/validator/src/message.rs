@@ -1,0 +1,85 @@
+//! What validators say to each other. A message travels as one frame of postcard.
+
+use goodwatt_chain::block::{Block, Certificate, RawTransaction};
+use goodwatt_chain::codec::{self, DecodeError};
+use goodwatt_chain::hash::BlockId;
+use goodwatt_chain::units::{Height, Round};
+use serde::{Deserialize, Serialize};
+
+/// The longest message: a few full blocks.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Where a validator stands.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Status {
+    /// Its last block.
+    pub height: Height,
+    /// The id of that block.
+    pub tip: BlockId,
+    /// The round of the height after it, if that is at work.
+    pub round: Option<Round>,
+    /// Whether it asks to be told what was said at that height.
+    pub wants: bool,
+}
+
+/// What stands in the log for each height: the block, and who decided it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LoggedBlock {
+    /// Who decided it.
+    pub certificate: Certificate,
+    /// The block.
+    pub block: Block,
+}
+
+impl LoggedBlock {
+    /// The id of the block.
+    #[must_use]
+    pub fn id(&self) -> BlockId {
+        self.block.header.id()
+    }
+}
+
+/// One message.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Message {
+    /// Where the sender stands: when two meet, and when a round did not go well.
+    Status(Status),
+    /// Votes, proposals and proofs, as many as came together.
+    Agreement(Vec<goodwatt_consensus::Message>),
+    /// The body of a proposed block.
+    Body(Box<Block>),
+    /// Asks for the body of a block of this height.
+    WantBody {
+        /// Its height.
+        height: Height,
+        /// The block.
+        block: BlockId,
+    },
+    /// Transactions that wait.
+    Transactions(Vec<RawTransaction>),
+    /// Asks for decided blocks from a height on.
+    WantBlocks {
+        /// The first.
+        from: Height,
+        /// How many at most.
+        count: u16,
+    },
+    /// Decided blocks, one after another; none where the sender has none.
+    Blocks(Vec<LoggedBlock>),
+}
+
+impl Message {
+    /// The bytes of the frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// When it is too long, or not the canonical encoding of a message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        codec::decode_within(bytes, MESSAGE_BYTES_MAX)
+    }
+}
