@@ -402,3 +402,35 @@ fn man_pages_and_completions_are_made_from_the_command_line() {
     }
     assert_eq!(tool(&["completions", "tcsh"]).code, Some(2));
 }
+
+#[test]
+fn a_simulation_ends_with_its_figures_and_a_graph_in_two_parts_is_refused() {
+    let args = ["--json", "sim", "--nodes", "4", "--rounds", "3", "--seed", "5"];
+    let figures = tool(&args).with(0).json();
+    has_keys(
+        &figures,
+        &[
+            "seed",
+            "rounds",
+            "heights",
+            "agreed",
+            "double_signs",
+            "money_conserved",
+            "packets_idle",
+            "finality_ms_median",
+            "finality_ms_p99",
+        ],
+    );
+    assert_eq!((&figures["seed"], &figures["rounds"]), (&5.into(), &3.into()));
+    assert_eq!((&figures["agreed"], &figures["double_signs"]), (&true.into(), &0.into()));
+    assert!(figures["heights"].as_u64() >= Some(3), "{figures}");
+    let shown = tool(&["sim", "--rounds", "2", "--faults", "loss,cuts"]).with(0).out;
+    has(&shown, &["round 1", "round 2", "to final", "0 packets in a minute"]);
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let graph = folder.path().join("graph.txt");
+    fs::write(&graph, "0-1\n2-3\n").expect("written");
+    let refused = tool(&["sim", "--topology", graph.to_str().expect("text")]).with(2).err;
+    has(&refused, &["graph.txt", "not connected", "2 cannot be reached"]);
+    has(&tool(&["sim", "--nodes", "101"]).with(2).err, &["--nodes", "100"]);
+}

@@ -12,10 +12,11 @@ use goodwatt_chain::units::{Grains, Height};
 use goodwatt_consensus::{Mark, SignedStatement, Statement};
 
 /// What must never happen.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
     /// Two validators have different blocks at one height.
+    #[error("validator {node} has another block at {height} than those before it")]
     Disagreement {
         /// The height.
         height: Height,
@@ -23,6 +24,7 @@ pub enum Violation {
         node: usize,
     },
     /// An honest key signed two different things for one height, round and step.
+    #[error("validator {node} signed two different things: {mark:?}")]
     DoubleSign {
         /// Who.
         node: usize,
@@ -30,6 +32,7 @@ pub enum Violation {
         mark: Mark,
     },
     /// There is more or less money than there was.
+    #[error("there is more or less money than there was, at validator {node} and {height}")]
     Money {
         /// Where it shows.
         node: usize,
@@ -37,6 +40,7 @@ pub enum Violation {
         height: Height,
     },
     /// A block that was sealed at a validator is gone from it.
+    #[error("validator {node} had sealed {had}, and {has} is left of it")]
     Lost {
         /// Who.
         node: usize,
@@ -46,6 +50,7 @@ pub enum Violation {
         has: Height,
     },
     /// A restart failed.
+    #[error("validator {node} does not start: {why}")]
     NoStart {
         /// Who.
         node: usize,
@@ -53,6 +58,7 @@ pub enum Violation {
         why: String,
     },
     /// Not everybody reached the same tip in time after the last fault.
+    #[error("no progress: heights {heights:?}; {stuck:#?}")]
     NoProgress {
         /// The heights reached.
         heights: Vec<u64>,
@@ -60,6 +66,7 @@ pub enum Violation {
         stuck: Vec<String>,
     },
     /// An honest validator was blamed.
+    #[error("validator {by} blames an honest one: {why}")]
     Blamed {
         /// By whom.
         by: usize,

@@ -25,4 +25,4 @@ mod world;
 pub use check::Violation;
 pub use scenario::{Faults, Report, RoundReport, Scenario};
 pub use topology::{Topology, TopologyError};
-pub use world::run;
+pub use world::{run, run_and_tell};

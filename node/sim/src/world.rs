@@ -47,8 +47,14 @@ enum Event {
 /// Runs a scenario to its end.
 #[must_use]
 pub fn run(scenario: &Scenario) -> Report {
+    run_and_tell(scenario, |_| {})
+}
+
+/// Runs a scenario to its end, and tells of each round when it is over.
+#[must_use]
+pub fn run_and_tell(scenario: &Scenario, mut tell: impl FnMut(&RoundReport)) -> Report {
     let mut world = World::new(scenario);
-    world.run();
+    world.run(&mut tell);
     world.report()
 }
 
@@ -105,7 +111,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn run(&mut self) {
+    fn run(&mut self, tell: &mut impl FnMut(&RoundReport)) {
         (0..self.boards.len()).for_each(|node| self.start(node));
         for (a, b) in self.network.edges() {
             self.connect(a, b);
@@ -116,6 +122,7 @@ impl<'a> World<'a> {
         for round in 0..self.scenario.rounds {
             self.faulty = round < calm && self.scenario.faults != Faults::default();
             self.round();
+            self.rounds.last().into_iter().for_each(&mut *tell);
             if !self.check.violations.is_empty() {
                 return;
             }

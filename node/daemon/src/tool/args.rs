@@ -144,6 +144,11 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         work: Option<PathBuf>,
     },
+    /// Let many validators agree in one thread, with virtual time and made-up faults
+    #[command(after_help = "Examples:
+  goodwatt sim --nodes 10 --rounds 5 --topology docs/topologies/ten.txt
+  goodwatt sim --nodes 4 --rounds 100 --seed 7 --faults all --json")]
+    Sim(SimArgs),
     /// Begin a chain
     #[command(subcommand)]
     Genesis(GenesisCommand),
@@ -157,6 +162,48 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// `goodwatt sim`.
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// How many validators
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub nodes: usize,
+    /// How many rounds: transactions are handed in, and their block is awaited
+    #[arg(long, value_name = "R", default_value_t = 5)]
+    pub rounds: u64,
+    /// Who is connected to whom: a line `0-1` for each connection [default: all to all]
+    #[arg(long, value_name = "FILE")]
+    pub topology: Option<PathBuf>,
+    /// All chance follows from it
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// What goes wrong, with commas between
+    #[arg(long, value_name = "FAULTS", value_delimiter = ',', value_enum)]
+    pub faults: Vec<SimFault>,
+    /// Milliseconds from one validator to the next
+    #[arg(long, value_name = "MS", default_value_t = 40)]
+    pub latency: u64,
+}
+
+/// What goes wrong in a simulation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum SimFault {
+    /// Everything below
+    All,
+    /// Connections break
+    Cuts,
+    /// Packets get lost and are sent again
+    Loss,
+    /// The power fails in the middle of a write
+    Crashes,
+    /// The network falls into two parts
+    Partitions,
+    /// Clocks are wrong
+    Clocks,
+    /// A validator signs two different things
+    Liar,
 }
 
 /// `goodwatt demo`.

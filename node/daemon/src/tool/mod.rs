@@ -15,6 +15,7 @@ mod output;
 mod pages;
 mod sending;
 mod show;
+mod sim;
 mod ten_wallets;
 mod verify;
 mod wallet;
@@ -69,6 +70,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         Command::Signing { state, clock_is_right } => signing(context, state, clock_is_right),
         Command::Power => show::power(context),
         Command::Bench { names, work } => bench::run(context, &names, work.as_deref()),
+        Command::Sim(args) => sim::run(context, &args),
         Command::Genesis(command) => genesis(context, command),
         Command::Man { folder } => write_man_pages(&folder),
         Command::Completions { shell } => pages::completions(shell),
