@@ -108,6 +108,12 @@ pub struct NetworkConfig {
     pub listen: Option<SocketAddr>,
     /// Nodes to connect to first.
     pub peers: Vec<PeerAddress>,
+    /// How many nodes it calls.
+    pub outbound: usize,
+    /// How many may call it.
+    pub inbound: usize,
+    /// Whether all of it is on one board or in one room.
+    pub development: bool,
 }
 
 /// A config together with where each value came from.
@@ -175,17 +181,17 @@ impl Config {
         }
     }
 
-    /// What is understood but not done by this version: a setting without effect would be a lie.
+    /// What is understood but has no effect: such a setting would be a lie.
     fn check(&self, reader: &mut Reader<'_>) {
-        let NetworkConfig { listen, peers } = &self.network;
         let later = [
             (self.node.role == Role::Light, "node", "role"),
             (self.validator.buy_slots, "validator", "buy_slots"),
-            (listen.is_some(), "network", "listen"),
-            (!peers.is_empty(), "network", "peers"),
         ];
         for (_, section, key) in later.into_iter().filter(|(set, ..)| *set) {
             reader.refuse(section, &[key], Problem::NotYet);
+        }
+        if self.network.outbound == 0 && !self.network.peers.is_empty() {
+            reader.refuse("network", &["outbound"], Problem::NobodyIsCalled);
         }
     }
 }
@@ -264,6 +270,13 @@ const POWER: &[(&str, Option<&str>)] = &[
 
 impl NetworkConfig {
     fn read(section: &mut Section<'_, '_>) -> Self {
-        Self { listen: section.value("listen", None), peers: section.list("peers", 64) }
+        Self {
+            listen: section.value("listen", None),
+            peers: section.list("peers", 64),
+            // The memory that connections may take is measured with 32 of them.
+            outbound: section.within("outbound", 8, 0..=32),
+            inbound: section.within("inbound", 32, 0..=256),
+            development: section.value("development", false),
+        }
     }
 }

@@ -15,6 +15,7 @@
 //! | metrics and health | [`http`], [`metrics`] |
 //! | the tool's commands | [`tool`] |
 //! | the owner's key | [`keystore`], [`words`] |
+//! | the connections to other nodes | [`net`] |
 //! | what the operator decides | [`config`] |
 
 pub mod alarm;
@@ -28,7 +29,9 @@ pub mod keystore;
 pub mod logging;
 pub mod metrics;
 mod nearest;
+pub mod net;
 pub mod notify;
+mod peering;
 pub mod places;
 pub mod protocol;
 pub mod scheduler;

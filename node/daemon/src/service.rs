@@ -14,7 +14,9 @@ use crate::config::{Config, Loaded};
 use crate::control::{self, ControlSocket};
 use crate::http;
 use crate::logging::{self, LogHandle};
+use crate::net::Network;
 use crate::notify::Notifier;
+use crate::peering;
 use crate::places::Places;
 use crate::tool::{note, read_genesis};
 use crate::upkeep::Upkeep;
@@ -55,15 +57,28 @@ fn serve(daemon: &Daemon) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
     let socket = ControlSocket::open(&config.api.socket, config.api.socket_mode.bits())?;
+    let chain = genesis.chain_id();
     let running = validator::start(Settings {
         data: config.node.data_dir.clone(),
         genesis,
         sign: config.validator.enabled,
         mempool: config.mempool,
         power: config.power.clone(),
+        has_peers: config.network.listen.is_some() || !config.network.peers.is_empty(),
     })?;
-    let served = runtime.block_on(attend(daemon, &config, &log, &socket, &running));
+    let network = match peering::start(&config, chain)? {
+        None => None,
+        Some((network, events)) => {
+            runtime.spawn(peering::pump(network.clone(), events, running.handle.clone()));
+            Some(network)
+        }
+    };
+    let served =
+        runtime.block_on(attend(daemon, &config, &log, &socket, &running, network.as_ref()));
     Notifier::from_environment().stopping();
+    if let Some(network) = network {
+        runtime.block_on(network.stop());
+    }
     running.stop();
     served
 }
@@ -75,6 +90,7 @@ async fn attend(
     log: &LogHandle,
     socket: &ControlSocket,
     running: &Running,
+    network: Option<&Network>,
 ) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -98,7 +114,7 @@ async fn attend(
     let notifier = Notifier::from_environment();
     notifier.ready(&format!("serving {}", config.api.socket.display()));
     let served = vec![tools.clone(), machines.clone()];
-    let mut upkeep = Upkeep::new(notifier, running.handle.clone(), served);
+    let mut upkeep = Upkeep::new(notifier, running.handle.clone(), served, network.cloned());
     loop {
         let now = Instant::now();
         tokio::select! {

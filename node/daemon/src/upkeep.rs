@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
+use crate::net::{Network, TICK_PERIOD};
 use crate::notify::Notifier;
 use crate::places::Places;
 use crate::protocol::Call;
@@ -14,6 +15,8 @@ use crate::validator::{Clock, Handle};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long silent connections may wait for a wake-up that serves others too.
 const SWEEP_SLACK: Duration = Duration::from_secs(5);
+/// How long the network may wait for the same.
+const NETWORK_SLACK: Duration = Duration::from_secs(5);
 
 /// What comes due.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -22,6 +25,8 @@ enum Job {
     Ping,
     /// Closing silent connections.
     Sweep,
+    /// The network's regular wake-up.
+    Network,
 }
 
 /// The jobs and what they need.
@@ -31,6 +36,7 @@ pub struct Upkeep {
     notifier: Notifier,
     validator: Handle,
     places: Vec<Places>,
+    network: Option<Network>,
     /// The last ping; while it waits for the validator there is no second one.
     ping: Option<JoinHandle<()>>,
 }
@@ -38,14 +44,23 @@ pub struct Upkeep {
 impl Upkeep {
     /// Begins with what the environment wants; needs a tokio runtime around it.
     #[must_use]
-    pub fn new(notifier: Notifier, validator: Handle, places: Vec<Places>) -> Self {
+    pub fn new(
+        notifier: Notifier,
+        validator: Handle,
+        places: Vec<Places>,
+        network: Option<Network>,
+    ) -> Self {
         let now = Instant::now();
         let mut scheduler = Scheduler::new(now, Clock::now());
         if let Some(period) = notifier.ping_period() {
             // A period is half of what the watchdog allows, so a quarter of it is never late.
             scheduler.every(Job::Ping, Repeat { period, slack: period / 4 }, now);
         }
-        Self { scheduler, notifier, validator, places, ping: None }
+        if network.is_some() {
+            let repeat = Repeat { period: TICK_PERIOD, slack: NETWORK_SLACK };
+            scheduler.every(Job::Network, repeat, now);
+        }
+        Self { scheduler, notifier, validator, places, network, ping: None }
     }
 
     /// When to wake up, if ever.
@@ -59,6 +74,11 @@ impl Upkeep {
         for job in self.scheduler.take_due(now) {
             match job {
                 Job::Ping => self.ping(),
+                Job::Network => {
+                    if let Some(network) = &self.network {
+                        network.tick(now);
+                    }
+                }
                 Job::Sweep => {
                     self.places.iter().for_each(|places| places.sweep(now));
                     self.plan_sweep();

@@ -10,7 +10,7 @@ use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::Height;
 use goodwatt_units::Millis;
 
-use crate::message::{LoggedBlock, Message};
+use crate::message::{LoggedBlock, MESSAGE_BYTES_MAX, Message};
 use crate::parts::{Now, Output, PeerId, Signers, StateStore, To};
 use crate::stuck::Stuck;
 use crate::validator::Validator;
@@ -19,6 +19,8 @@ use crate::validator::Validator;
 const BATCH_BLOCKS: u16 = 128;
 /// How many bytes of blocks go into one answer; there is room for one full block above.
 const ANSWER_BYTES: usize = 512 << 10;
+/// What goes around the blocks of an answer at the most.
+const ENVELOPE_BYTES: usize = 1 << 10;
 /// How long an answer may take before somebody else is asked.
 const PATIENCE: Millis = Millis::from_secs(5);
 
@@ -83,6 +85,9 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         let mut height = from;
         while blocks.len() < usize::from(count.min(BATCH_BLOCKS)) && bytes < ANSWER_BYTES {
             let Some((size, logged)) = self.logged(height) else { break };
+            if !blocks.is_empty() && bytes + size > MESSAGE_BYTES_MAX - ENVELOPE_BYTES {
+                break;
+            }
             bytes += size;
             blocks.push(logged);
             height = height.next();

@@ -28,7 +28,7 @@ const BODY_PATIENCE: Millis = Millis::new(300);
 /// A peer is told what was heard at most once in this time.
 const REPEAT_PAUSE: Millis = Millis::new(500);
 /// The most bytes of waiting transactions that a new peer is told.
-const GREETING_BYTES: usize = 256 << 10;
+const GREETING_BYTES: usize = 128 << 10;
 
 /// What is known of a peer.
 #[derive(Debug, Default)]

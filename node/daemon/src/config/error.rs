@@ -179,6 +179,12 @@ pub enum Problem {
         /// The most allowed.
         max: usize,
     },
+    /// Nodes to call, and a number of calls that calls none.
+    #[error(
+        "`peers` in [network] names nodes to call, and with `outbound` 0 none is called: \
+        raise it, or remove `peers`"
+    )]
+    NobodyIsCalled,
     /// Something that a later version will do.
     #[error("this version does not do that yet: leave it out, or set it to its default")]
     NotYet,

@@ -101,6 +101,15 @@ fn each_mistake_is_one_line_with_its_place() {
         "2:9: `peers` in [network] is a text and has to be a list in square brackets",
     );
     check(
+        "[network]\noutbound = 33",
+        "2:12: `outbound` in [network] is 33 and has to be from 0 to 32",
+    );
+    check(
+        "[network]\npeers = [\"a.example:1\"]\noutbound = 0",
+        "3:12: `peers` in [network] names nodes to call, and with `outbound` 0 none is called: \
+         raise it, or remove `peers`",
+    );
+    check(
         "[power]\nshnut = \"0.1 Ohm\"",
         "2:1: unknown key `shnut` in [power]; did you mean `shunt`?",
     );
@@ -126,8 +135,19 @@ fn what_this_version_does_not_do_is_refused_where_it_stands() {
     };
     check("[node]\nrole = \"light\"", "2:8");
     check("[validator]\nbuy_slots = true", "2:13");
-    check("[network]\nlisten = \"[::1]:1\"", "2:10");
-    check("[network]\npeers = [\"node.example.org:9461\"]", "2:9");
+}
+
+#[test]
+fn a_network_is_read_as_it_is_shown() {
+    let text = "[network]\nlisten = \"[::]:9461\"\npeers = [\"a.example:1\", \"[::1]:2\"]\n\
+                outbound = 4\ninbound = 0\ndevelopment = true";
+    let loaded = parse(text);
+    let network = &loaded.config.network;
+    assert_eq!(network.listen, Some("[::]:9461".parse().expect("an address")));
+    let peers: Vec<_> = network.peers.iter().map(PeerAddress::as_str).collect();
+    assert_eq!(peers, ["a.example:1", "[::1]:2"]);
+    assert_eq!((network.outbound, network.inbound, network.development), (4, 0, true));
+    assert_eq!(parse(&loaded.settings.to_string()).config, loaded.config);
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl Stage {
             sign: true,
             mempool: Default::default(),
             power: Default::default(),
+            has_peers: false,
         })
         .map_err(ToolError::failed)?;
         Ok(Self { folder, keep: keep.is_some(), running, genesis, owner })

@@ -45,6 +45,7 @@ impl Engine {
                 Request::Stop => stop = true,
                 // It was looked at above, as whenever somebody asks.
                 Request::ClockSet => {}
+                Request::Network(news) => self.hear(news),
                 Request::Call(Call::Submit { transaction, wait }, reply) => {
                     match self.decode(&transaction) {
                         Ok(transaction) => handed.push(Handed { transaction, wait, reply }),

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::clock::{Clock, build_time};
 use super::home::{Home, HomeError, Opened};
+use super::peers::{FromNetwork, Peers};
 use super::recovery::Recovery;
 use super::replay::Replayed;
 use super::watts::Watts;
@@ -31,6 +32,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(300);
 pub(super) struct Engine {
     pub(super) home: Home,
     pub(super) own: Validator<Index, Signers>,
+    pub(super) peers: Peers,
     /// Who waits for a transaction to be sealed.
     pub(super) waiting: BTreeMap<TxId, Vec<oneshot::Sender<Answer>>>,
     pub(super) watts: Watts,
@@ -70,11 +72,12 @@ impl Engine {
             mempool: settings.mempool,
             build_time: build_time(),
             sign: settings.sign,
-            has_peers: false,
+            has_peers: settings.has_peers,
         };
         let mut engine = Self {
             home,
             own: Validator::new(parts, now),
+            peers: Peers::default(),
             waiting: BTreeMap::new(),
             watts: Watts::new(&settings.power),
             clock,
@@ -127,12 +130,15 @@ impl Engine {
         for output in self.own.take_outputs() {
             match output {
                 Output::Sealed(block) => {
+                    if let Some(network) = self.peers.network() {
+                        network.set_tip(block.height);
+                    }
                     begins_epoch |= block.begins_epoch;
                     self.tell_all(&block);
                 }
                 Output::Dropped(id, why) => self.tell(&id, &Err(why)),
-                // There is nobody to send to: a validator on its own.
-                Output::Send(..) | Output::Misbehaved(..) => {}
+                Output::Send(to, message) => self.peers.send(to, &message),
+                Output::Misbehaved(peer, why) => self.peers.report(peer, &why),
             }
         }
         let now = self.now();
@@ -140,6 +146,33 @@ impl Engine {
         if begins_epoch && let Err(stuck) = self.begin_epoch() {
             self.own.attempt(now, |_| Err(stuck));
         }
+    }
+
+    /// Takes in what the network tells.
+    pub(super) fn hear(&mut self, news: FromNetwork) {
+        let now = self.now();
+        match news {
+            FromNetwork::Running(network) => {
+                network.set_tip(self.own.ledger().tip().height);
+                self.peers.attach(network);
+            }
+            FromNetwork::Connected(key) => {
+                let number = self.peers.connected(key);
+                self.own.connected(number);
+                self.own.set_round_trip(self.peers.round_trip());
+            }
+            FromNetwork::Disconnected(key) => {
+                if let Some(number) = self.peers.disconnected(key) {
+                    self.own.disconnected(now, number);
+                }
+            }
+            FromNetwork::Said(key, message) => {
+                if let Some(number) = self.peers.number(key) {
+                    self.own.receive(now, number, *message);
+                }
+            }
+        }
+        self.carry_out();
     }
 
     fn tell_all(&mut self, block: &SealedBlock) {

@@ -7,6 +7,7 @@ mod answer;
 mod clock;
 mod engine;
 mod home;
+mod peers;
 mod queries;
 mod recovery;
 mod replay;
@@ -28,6 +29,7 @@ use crate::protocol::{Call, Fault, FaultKind};
 pub(crate) use clock::Clock;
 pub(crate) use goodwatt_validator::LoggedBlock;
 pub use home::HomeError;
+pub(crate) use peers::{FromNetwork, read_frame};
 pub(crate) use recovery::Recovery;
 pub use replay::ReplayError;
 pub(crate) use replay::{Replay, Replayed};
@@ -48,6 +50,8 @@ pub struct Settings {
     pub mempool: MempoolLimits,
     /// Where watts come from.
     pub power: PowerConfig,
+    /// Whether there may be other validators.
+    pub has_peers: bool,
 }
 
 /// The outcome of a call, as the control protocol carries it.
@@ -60,6 +64,8 @@ pub(crate) enum Request {
     Call(Call, oneshot::Sender<Answer>),
     /// The wall clock was set: look at it.
     ClockSet,
+    /// News from the network.
+    Network(FromNetwork),
     /// Finish what is begun, put everything on the card, and end.
     Stop,
 }
@@ -69,6 +75,15 @@ pub(crate) enum Request {
 pub struct Handle(mpsc::SyncSender<Request>);
 
 impl Handle {
+    /// Tells news of the network; gives them back where the queue is full, and nothing where the
+    /// validator is gone.
+    pub(crate) fn network(&self, news: FromNetwork) -> Result<(), Option<FromNetwork>> {
+        self.0.try_send(Request::Network(news)).map_err(|error| match error {
+            mpsc::TrySendError::Full(Request::Network(news)) => Some(news),
+            _ => None,
+        })
+    }
+
     /// Asks, and waits for the answer without blocking the thread.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Replaying a log: one way for the daemon, `goodwatt verify` and the benchmarks.
 //!
 //! Nothing in the log is trusted: each block is checked against every rule, and every signature is
-//! verified, once. That of a certificate is verified where it stands in the next block, which has
-//! to be the very one of the log; the tip's, which stands in no block yet, at the end.
+//! verified, once. A certificate is verified where it stands in the next block, and that of the log
+//! as well where it is another one; the tip's, which stands in no block yet, at the end.
 
 use goodwatt_chain::block::{Certificate, CertificateError};
 use goodwatt_chain::codec;
@@ -98,11 +98,11 @@ impl<L: LeafStore> Replay<L> {
     ) -> Result<Vec<Sealed>, ReplayError> {
         let logged = decode_record(height, record)?;
         let bad = |error| ReplayError::Block { height, error };
+        self.check_former(logged.block.parent_certificate.as_ref()).map_err(bad)?;
         let collect = Signatures::Collect(&mut self.batch);
         let mut applied = self.ledger.check(&logged.block, collect).map_err(bad)?;
         let (certificate, tip) = (&logged.certificate, applied.tip());
-        let names_it = (certificate.height, certificate.block) == (tip.height, tip.id);
-        if !names_it || self.tip_certificate != logged.block.parent_certificate {
+        if (certificate.height, certificate.block) != (tip.height, tip.id) {
             return Err(bad(BlockError::WrongCertificate));
         }
         let sealed = core::mem::take(&mut applied.transactions);
@@ -111,6 +111,20 @@ impl<L: LeafStore> Replay<L> {
         self.transactions += sealed.len() as u64;
         self.tip_certificate = Some(logged.certificate);
         Ok(sealed)
+    }
+
+    /// Collects the certificate that the log has for the tip, unless the next block carries the very
+    /// same one. Of many validators each may have decided by other signatures than the proposer.
+    fn check_former(&mut self, in_block: Option<&Certificate>) -> Result<(), BlockError> {
+        match (&self.tip_certificate, in_block) {
+            (Some(own), Some(other)) if own == other => Ok(()),
+            (Some(own), Some(_)) => {
+                let set = &self.ledger.in_charge().decided_tip;
+                Ok(own.check(self.ledger.chain(), set, &mut self.batch)?)
+            }
+            (None, None) => Ok(()),
+            _ => Err(BlockError::WrongCertificate),
+        }
     }
 
     /// Verifies what was collected if that is enough for a batch; tells whether it was.

@@ -49,6 +49,7 @@ impl Stage {
             sign: true,
             mempool: goodwatt_chain::mempool::MempoolLimits::default(),
             power: goodwatt_power::PowerConfig::default(),
+            has_peers: false,
         });
         Ok(Self {
             running: Some(running.map_err(ToolError::failed)?),

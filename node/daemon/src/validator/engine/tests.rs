@@ -23,6 +23,7 @@ fn engine() -> (Engine, TempDir) {
         sign: true,
         mempool: MempoolLimits::default(),
         power: PowerConfig::default(),
+        has_peers: false,
     };
     (Engine::open(settings).expect("it opens"), dir)
 }

@@ -1,0 +1,63 @@
+//! From the network to the validator's thread.
+
+use std::time::Duration;
+
+use goodwatt_chain::hash::ChainId;
+use tokio::sync::mpsc::Receiver;
+
+use crate::config::Config;
+use crate::net::{Conduct, Network, NetworkError, NetworkEvent, NetworkSettings};
+use crate::validator::{FromNetwork, Handle, read_frame};
+
+/// How soon the validator is tried again while it is busy. Meanwhile nothing more is read.
+const BUSY: Duration = Duration::from_millis(5);
+
+/// Starts the network, if the configuration names anybody to talk to.
+///
+/// # Errors
+/// See [`NetworkError`].
+pub(crate) fn start(
+    config: &Config,
+    chain: ChainId,
+) -> Result<Option<(Network, Receiver<NetworkEvent>)>, NetworkError> {
+    NetworkSettings::of(config, chain).map(Network::start).transpose()
+}
+
+/// Hands everything on, until the network or the validator ends.
+pub(crate) async fn pump(network: Network, mut events: Receiver<NetworkEvent>, validator: Handle) {
+    if !hand_on(&validator, FromNetwork::Running(network.clone())).await {
+        return;
+    }
+    while let Some(event) = events.recv().await {
+        let news = match event {
+            NetworkEvent::Connected { peer, .. } => FromNetwork::Connected(peer),
+            NetworkEvent::Disconnected { peer, reason } => {
+                tracing::debug!("{peer} is gone: {reason}");
+                FromNetwork::Disconnected(peer)
+            }
+            NetworkEvent::Frame { peer, kind, payload } => match read_frame(kind, &payload) {
+                Some(message) => FromNetwork::Said(peer, Box::new(message)),
+                None => {
+                    network.report(peer, Conduct::Invalid);
+                    continue;
+                }
+            },
+        };
+        if !hand_on(&validator, news).await {
+            return;
+        }
+    }
+}
+
+/// Waits for a place in the validator's queue; `false` where it has ended.
+async fn hand_on(validator: &Handle, news: FromNetwork) -> bool {
+    let mut news = news;
+    loop {
+        match validator.network(news) {
+            Ok(()) => return true,
+            Err(Some(again)) => news = again,
+            Err(None) => return false,
+        }
+        tokio::time::sleep(BUSY).await;
+    }
+}

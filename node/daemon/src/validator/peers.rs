@@ -1,0 +1,119 @@
+//! The validator's side of the network: connections have numbers there and keys here, messages
+//! become frames.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use goodwatt_units::Millis;
+use goodwatt_validator::{Message, PeerId, To};
+
+use crate::net::{self, Conduct, Kind, Network, SendError};
+
+/// What the network tells the validator's thread.
+#[derive(Debug)]
+pub(crate) enum FromNetwork {
+    /// The network runs, and this is how to speak to it.
+    Running(Network),
+    /// A node is connected.
+    Connected(net::PeerId),
+    /// It is gone.
+    Disconnected(net::PeerId),
+    /// It said something.
+    Said(net::PeerId, Box<Message>),
+}
+
+/// Who is connected.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    network: Option<Network>,
+    numbers: BTreeMap<net::PeerId, PeerId>,
+    keys: BTreeMap<PeerId, net::PeerId>,
+    count: u64,
+}
+
+impl Peers {
+    pub(super) fn attach(&mut self, network: Network) {
+        self.network = Some(network);
+    }
+
+    pub(super) const fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
+    /// Gives a connection its number.
+    pub(super) fn connected(&mut self, key: net::PeerId) -> PeerId {
+        self.count += 1;
+        let number = PeerId(self.count);
+        self.numbers.insert(key, number);
+        self.keys.insert(number, key);
+        number
+    }
+
+    /// The number of a connection that is gone now.
+    pub(super) fn disconnected(&mut self, key: net::PeerId) -> Option<PeerId> {
+        let number = self.numbers.remove(&key)?;
+        self.keys.remove(&number);
+        Some(number)
+    }
+
+    pub(super) fn number(&self, key: net::PeerId) -> Option<PeerId> {
+        self.numbers.get(&key).copied()
+    }
+
+    /// Sends a message. Who is gone is told of by the network itself.
+    pub(super) fn send(&self, to: To, message: &Message) {
+        let Some(network) = &self.network else { return };
+        let (kind, bytes) = (kind(message), message.encode());
+        let sent = match to {
+            To::All => network.broadcast(kind, bytes, None).map(drop),
+            To::AllBut(but) => network.broadcast(kind, bytes, self.key(but)).map(drop),
+            To::Peer(one) => match self.key(one) {
+                Some(key) => network.send(key, kind, bytes),
+                None => Ok(()),
+            },
+        };
+        match sent {
+            Ok(()) | Err(SendError::NotConnected) => {}
+            Err(error) => tracing::error!("not sent: {error}"),
+        }
+    }
+
+    /// Tells the network that a peer broke the rules.
+    pub(super) fn report(&self, number: PeerId, why: &str) {
+        if let (Some(network), Some(key)) = (&self.network, self.key(number)) {
+            tracing::warn!("{key} broke the rules: {why}");
+            network.report(key, Conduct::Invalid);
+        }
+    }
+
+    /// The round trip to the slower half of the peers.
+    pub(super) fn round_trip(&self) -> Millis {
+        let Some(network) = &self.network else { return Millis::ZERO };
+        let mut times: Vec<Duration> =
+            self.keys.values().filter_map(|key| network.round_trip(*key)).collect();
+        times.sort_unstable();
+        let median = times.get(times.len() / 2).copied().unwrap_or_default();
+        Millis::new(u64::try_from(median.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn key(&self, number: PeerId) -> Option<net::PeerId> {
+        self.keys.get(&number).copied()
+    }
+}
+
+/// In which frame a message travels.
+const fn kind(message: &Message) -> Kind {
+    match message {
+        Message::Status(_) => Kind::Tip,
+        Message::Agreement(_) => Kind::Statements,
+        Message::Body(_) => Kind::Block,
+        Message::Transactions(_) => Kind::Transactions,
+        Message::WantBody { .. } | Message::WantBlocks { .. } => Kind::Request,
+        Message::Blocks(_) => Kind::Response,
+    }
+}
+
+/// Reads a frame; `None` where its content is not what its kind says.
+pub(crate) fn read_frame(in_frame: Kind, payload: &[u8]) -> Option<Message> {
+    Message::decode(payload).ok().filter(|message| kind(message) == in_frame)
+}
