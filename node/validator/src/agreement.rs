@@ -268,7 +268,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         let signed = signer.and_then(|_| self.card.guard.last());
         let mut recovered = Recovered { signed, entries: Vec::new() };
         if self.card.wal.height() != height {
-            self.card.wal.reset(height)?;
+            self.reset_wal(height)?;
             return Ok(recovered);
         }
         for entry in self.card.wal.entries()? {

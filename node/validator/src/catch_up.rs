@@ -155,7 +155,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         }
         if !sealed.is_empty() {
             self.forget_height();
-            self.card.wal.reset(self.ledger.tip().height.next())?;
+            self.reset_wal(self.ledger.tip().height.next())?;
             self.tidy_mempool(now, &sealed)?;
         }
         Ok(wrong)

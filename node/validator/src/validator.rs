@@ -444,8 +444,16 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         self.card.log.append(logged.block.header.height, &codec::encode(logged))?;
         let Some((logged, applied)) = self.decided.take() else { return Ok(()) };
         let sealed = self.take_over(&logged, applied);
-        self.card.wal.reset(self.ledger.tip().height.next())?;
+        self.reset_wal(self.ledger.tip().height.next())?;
         self.tidy_mempool(now, &sealed)
+    }
+
+    /// Voids the write-ahead log for a height that begins. Nothing of it has to reach the card before
+    /// there is an entry.
+    pub(crate) fn reset_wal(&mut self, height: Height) -> Result<(), Stuck> {
+        self.card.wal.reset(height)?;
+        self.wal_dirty = false;
+        Ok(())
     }
 
     /// Takes a block that is in the log over into the ledger; gives its transactions.
