@@ -82,7 +82,7 @@ impl<L: LeafStore> Replay<L> {
         batch_max: usize,
     ) -> Self {
         let tip_certificate = tip.map(|logged| logged.certificate);
-        let (batch, ends) = (Batch::default(), Vec::new());
+        let (batch, ends) = (Batch::with_capacity(batch_max), Vec::new());
         Self { ledger, tip_certificate, transactions, batch, batch_max, ends }
     }
 
