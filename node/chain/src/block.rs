@@ -193,6 +193,10 @@ impl<'de> Deserialize<'de> for RawTransaction {
             }
 
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<RawTransaction, E> {
+                // A block of a megabyte of empty ones would take 25 MB once it is decoded.
+                if bytes.len() < crate::transaction::SIGNATURE_BYTES {
+                    return Err(E::custom("transaction too short"));
+                }
                 if bytes.len() > crate::transaction::TRANSACTION_BYTES_MAX {
                     return Err(E::custom("transaction too long"));
                 }
@@ -231,5 +235,24 @@ impl Block {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn what_is_shorter_than_a_signature_is_no_transaction() {
+        let check = |len: u8, is_one: bool| {
+            let mut bytes = vec![len];
+            bytes.resize(1 + usize::from(len), 1);
+            assert_eq!(codec::decode::<RawTransaction>(&bytes).is_ok(), is_one, "{len}");
+        };
+        check(0, false);
+        check(63, false);
+        check(64, true);
     }
 }

@@ -26,7 +26,7 @@ pub const TRANSACTION_BYTES_MAX: usize = 4 * 1_024;
 /// The longest memo of a transfer, in bytes.
 pub const MEMO_BYTES_MAX: usize = 80;
 
-const SIGNATURE_BYTES: usize = 64;
+pub(crate) const SIGNATURE_BYTES: usize = 64;
 
 const TRANSACTION: Domain = Domain::new(b"goodwatt/transaction");
 const SIGN_TRANSACTION: Domain = Domain::new(b"goodwatt/sign/transaction");
