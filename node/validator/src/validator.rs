@@ -258,22 +258,22 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             return;
         }
         self.retry_at = None;
-        self.attempt(now, |validator| validator.work(now));
-    }
-
-    /// Does something, and notes why if it cannot be done: then nothing is sealed for a while.
-    pub fn attempt(&mut self, now: Now, act: impl FnOnce(&mut Self) -> Result<(), Stuck>) {
-        match act(self) {
-            Ok(()) => {
-                if self.stuck.take().is_some() {
-                    tracing::info!("sealing goes on");
-                }
-            }
-            Err(stuck) => self.note_stuck(now, &stuck),
+        match self.work(now) {
+            Err(stuck) => self.hold_up(now, &stuck),
+            Ok(()) if self.stuck.take().is_some() => tracing::info!("sealing goes on"),
+            Ok(()) => {}
         }
     }
 
-    fn note_stuck(&mut self, now: Now, stuck: &Stuck) {
+    /// Does something, and notes why if it cannot be done.
+    pub(crate) fn attempt(&mut self, now: Now, act: impl FnOnce(&mut Self) -> Result<(), Stuck>) {
+        if let Err(stuck) = act(self) {
+            self.hold_up(now, &stuck);
+        }
+    }
+
+    /// Notes why nothing is sealed for a while.
+    pub fn hold_up(&mut self, now: Now, stuck: &Stuck) {
         let message = stuck.to_string();
         if self.stuck.as_ref() != Some(&message) {
             tracing::error!("nothing is sealed: {message}");
@@ -466,6 +466,8 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         self.tip_certificate = Some(logged.certificate.clone());
         self.transactions += sealed.len() as u64;
         self.running = None;
+        // Where the card was full the same block may have come from a peer first.
+        self.decided = None;
         self.wanted = None;
         self.unbuilt = None;
         self.nudge = None;

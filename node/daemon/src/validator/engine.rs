@@ -120,7 +120,7 @@ impl Engine {
         self.own.poll(now);
         self.carry_out();
         if let Err(stuck) = self.mend_index() {
-            self.own.attempt(now, |_| Err(stuck));
+            self.own.hold_up(now, &stuck);
         }
     }
 
@@ -144,7 +144,7 @@ impl Engine {
         let now = self.now();
         self.own.checkpoint_in_time(now);
         if begins_epoch && let Err(stuck) = self.begin_epoch() {
-            self.own.attempt(now, |_| Err(stuck));
+            self.own.hold_up(now, &stuck);
         }
     }
 
