@@ -382,9 +382,8 @@ impl<'a> World<'a> {
         self.proposers.insert(block.height, block.proposer);
         self.boards[node].sealed = self.boards[node].sealed.max(block.height);
         for id in &block.transactions {
-            if let Some((at, since)) = self.submitted.get(id).copied().filter(|(at, _)| *at == node)
+            if let Some((_, since)) = self.submitted.get(id).copied().filter(|(at, _)| *at == node)
             {
-                let _ = at;
                 self.submitted.remove(id);
                 self.finality.push(self.time.saturating_sub(since).get());
             }

@@ -31,4 +31,4 @@ pub use guard::{Guard, GuardFault};
 pub use message::{LoggedBlock, Message, Status};
 pub use parts::{Card, Now, Output, Parts, PeerId, SealedBlock, Signers, StateStore, To};
 pub use stuck::Stuck;
-pub use validator::{Notes, Validator};
+pub use validator::{DIRTY_MAX, Notes, Validator, checkpoint};

@@ -31,7 +31,7 @@ const RETRY: Millis = Millis::from_secs(5);
 /// The state is put on the card at the latest after so many blocks,
 const CHECKPOINT_BLOCKS: u64 = 32;
 /// or when so many changes are kept in memory.
-const DIRTY_MAX: usize = 1_000;
+pub const DIRTY_MAX: usize = 1_000;
 /// How long a start keeps silent where there may be others: a second copy of a running key would
 /// be heard by then.
 const LISTEN_FIRST: Millis = Millis::from_secs(3);
@@ -49,6 +49,19 @@ pub struct Notes {
     pub tip: Tip,
     /// Transactions sealed since the first block.
     pub transactions: u64,
+}
+
+/// Puts the state on the card, with what a start needs to go on from it.
+///
+/// # Errors
+/// When the disk refuses: nothing is lost, and it may be tried again.
+pub fn checkpoint<S: StateStore>(
+    ledger: &mut Ledger<S>,
+    transactions: u64,
+) -> Result<(), IndexError> {
+    let notes = codec::encode(&Notes { tip: ledger.tip().clone(), transactions });
+    let height = ledger.tip().height;
+    ledger.leaves_mut().checkpoint(height, &notes)
 }
 
 /// A validator. See the crate's documentation.
@@ -497,11 +510,8 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
     /// # Errors
     /// When the disk refuses: nothing is lost, and it may be tried again.
     pub fn checkpoint(&mut self) -> Result<(), IndexError> {
-        let tip = self.ledger.tip().clone();
-        let height = tip.height;
-        let notes = codec::encode(&Notes { tip, transactions: self.transactions });
-        self.ledger.leaves_mut().checkpoint(height, &notes)?;
-        self.last_checkpoint = height;
+        checkpoint(&mut self.ledger, self.transactions)?;
+        self.last_checkpoint = self.ledger.tip().height;
         Ok(())
     }
 

@@ -15,15 +15,13 @@ use goodwatt_chain::merkle;
 use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::{Height, HeightDelta};
 use goodwatt_store::{BlockLog, Filling, Folder, Index, IndexError, Snapshot, SnapshotError};
-use goodwatt_validator::{LoggedBlock, Notes, lookups};
+use goodwatt_validator::{DIRTY_MAX, LoggedBlock, Notes, checkpoint, lookups};
 
 use super::home::HomeError;
 use super::replay::{Replay, ReplayError, Replayed, read_record};
 
 /// How many signatures are verified together when blocks are replayed: these take 1 MB.
 const REPLAY_BATCH: usize = 2_048;
-/// How many changes are kept in memory before they are put on the card.
-const DIRTY_MAX: usize = 1_000;
 
 /// Why a kept state is not the one to go on from; the subject of the sentence is what kept it.
 #[derive(Debug, thiserror::Error)]
@@ -238,13 +236,6 @@ fn sealed_in(chain: &ChainId, block: &Block) -> Result<Vec<Sealed>, BlockError> 
         return Err(BlockError::WrongField("transactions root"));
     }
     Ok(sealed)
-}
-
-/// Puts the state on the card.
-fn checkpoint(ledger: &mut Ledger<Index>, transactions: u64) -> Result<(), IndexError> {
-    let notes = codec::encode(&Notes { tip: ledger.tip().clone(), transactions });
-    let height = ledger.tip().height;
-    ledger.leaves_mut().checkpoint(height, &notes)
 }
 
 #[cfg(test)]
