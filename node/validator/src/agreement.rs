@@ -108,30 +108,27 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
 
     /// Hands an event to the core, and does what comes of it until nothing is left to do.
     pub(crate) fn drive(&mut self, now: Now, event: Event) -> Result<(), Stuck> {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            let actions = match self.core.handle(event) {
-                Ok(actions) => actions,
-                Err(refusal) => {
-                    tracing::debug!("agreement: {refusal}");
-                    continue;
-                }
-            };
-            self.act_all(now, actions, &mut events)?;
-        }
-        Ok(())
+        let actions = self.ask_core(event);
+        self.carry_out(now, actions)
     }
 
-    pub(crate) fn act_all(
-        &mut self,
-        now: Now,
-        actions: Vec<Action>,
-        events: &mut VecDeque<Event>,
-    ) -> Result<(), Stuck> {
-        for action in actions {
-            events.extend(self.act(now, action)?);
+    /// Does what the core wants, and what comes of that.
+    pub(crate) fn carry_out(&mut self, now: Now, actions: Vec<Action>) -> Result<(), Stuck> {
+        let (mut actions, mut events) = (actions, VecDeque::new());
+        loop {
+            for action in actions {
+                events.extend(self.act(now, action)?);
+            }
+            let Some(event) = events.pop_front() else { return Ok(()) };
+            actions = self.ask_core(event);
         }
-        Ok(())
+    }
+
+    fn ask_core(&mut self, event: Event) -> Vec<Action> {
+        self.core.handle(event).unwrap_or_else(|refusal| {
+            tracing::debug!("agreement: {refusal}");
+            Vec::new()
+        })
     }
 
     fn act(&mut self, now: Now, action: Action) -> Result<Option<Event>, Stuck> {
@@ -167,14 +164,19 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
 
     /// Sends own words to everybody, beside a proposal its body.
     fn say(&mut self, word: Word) {
-        if let Word::Statement(SignedStatement::Proposal(signed)) = &word
+        self.send_body_of(To::All, &word);
+        self.heard.note(&word);
+        self.send(To::All, Message::Agreement(vec![word]));
+    }
+
+    /// Sends the body of a proposal, where it is one and the body is at hand.
+    pub(crate) fn send_body_of(&mut self, to: To, word: &Word) {
+        if let Word::Statement(SignedStatement::Proposal(signed)) = word
             && let Some(candidate) = self.bodies.checked(&signed.proposal.block)
         {
             let body = Message::Body(Box::new(candidate.block.clone()));
-            self.send(To::All, body);
+            self.send(to, body);
         }
-        self.heard.note(&word);
-        self.send(To::All, Message::Agreement(vec![word]));
     }
 
     /// Makes a block of what waits.

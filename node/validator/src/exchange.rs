@@ -9,7 +9,7 @@ use goodwatt_chain::mempool::AdmissionError;
 use goodwatt_chain::rules::Refusal;
 use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::Height;
-use goodwatt_consensus::{Blame, Core, Event, Message as Word, SignedStatement};
+use goodwatt_consensus::{Blame, Core, Event, Message as Word};
 use goodwatt_units::Millis;
 
 use crate::bodies::Awaited;
@@ -190,12 +190,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         let height = self.ledger.tip().height.next();
         let words: Vec<Word> = self.heard.at(height).cloned().collect();
         for word in &words {
-            if let Word::Statement(SignedStatement::Proposal(signed)) = word
-                && let Some(candidate) = self.bodies.checked(&signed.proposal.block)
-            {
-                let body = Message::Body(Box::new(candidate.block.clone()));
-                self.send(To::Peer(peer), body);
-            }
+            self.send_body_of(To::Peer(peer), word);
         }
         for bundle in words.chunks(BUNDLE_WORDS) {
             self.send(To::Peer(peer), Message::Agreement(bundle.to_vec()));
@@ -209,11 +204,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             match self.core.handle(Event::Received(word.clone())) {
                 Ok(actions) => {
                     self.taken(now, from, word);
-                    let mut events = std::collections::VecDeque::new();
-                    self.act_all(now, actions, &mut events)?;
-                    while let Some(event) = events.pop_front() {
-                        self.drive(now, event)?;
-                    }
+                    self.carry_out(now, actions)?;
                 }
                 Err(refusal) => {
                     self.relay.is_known(from, &word);
