@@ -222,7 +222,7 @@ fn a_log_that_is_no_chain_below_the_snapshot_is_named() {
         &["height 5", "which is not the tip"],
     );
     refused(
-        &|blocks| blocks[3].block.transactions[1].0.truncate(20),
+        &|blocks| blocks[3].block.transactions[1].0.truncate(64),
         &["height 4", "transaction 1"],
     );
 }
