@@ -10,13 +10,15 @@ use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::Height;
 use goodwatt_units::Millis;
 
-use crate::message::{LoggedBlock, MESSAGE_BYTES_MAX, Message};
+use crate::message::{LoggedBlock, MESSAGE_BYTES_MAX, Message, SealedHeader};
 use crate::parts::{Now, Output, PeerId, Signers, StateStore, To};
 use crate::stuck::Stuck;
 use crate::validator::Validator;
 
 /// How many blocks are asked for at a time.
 const BATCH_BLOCKS: u16 = 128;
+/// How many headers are asked for at a time.
+const BATCH_HEADERS: u16 = 512;
 /// How many bytes of blocks go into one answer; there is room for one full block above.
 const ANSWER_BYTES: usize = 512 << 10;
 /// What goes around the blocks of an answer at the most.
@@ -93,6 +95,21 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             height = height.next();
         }
         self.send(To::Peer(to), Message::Blocks(blocks));
+    }
+
+    /// Answers with headers from the log, as many as fit.
+    pub(crate) fn give_headers(&mut self, to: PeerId, from: Height, count: u16) {
+        let (mut headers, mut bytes) = (Vec::new(), 0);
+        let mut height = from;
+        while headers.len() < usize::from(count.min(BATCH_HEADERS)) && bytes < ANSWER_BYTES {
+            let Some((_, logged)) = self.logged(height) else { break };
+            let LoggedBlock { certificate, block } = logged;
+            let sealed = SealedHeader { certificate, header: block.header };
+            bytes += codec::encode(&sealed).len();
+            headers.push(sealed);
+            height = height.next();
+        }
+        self.send(To::Peer(to), Message::Headers(headers));
     }
 
     pub(crate) fn hear_blocks(&mut self, now: Now, from: PeerId, blocks: Vec<LoggedBlock>) {

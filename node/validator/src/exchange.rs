@@ -140,6 +140,9 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             Message::Transactions(raw) => self.hear_transactions(now, from, raw),
             Message::WantBlocks { from: first, count } => self.give_blocks(from, first, count),
             Message::Blocks(blocks) => self.hear_blocks(now, from, blocks),
+            Message::WantHeaders { from: first, count } => self.give_headers(from, first, count),
+            // Never asked for here: a light peer asks for them.
+            Message::Headers(_) => {}
         }
     }
 

@@ -28,7 +28,7 @@ mod stuck;
 mod validator;
 
 pub use guard::{Guard, GuardFault};
-pub use message::{LoggedBlock, Message, Status};
+pub use message::{LoggedBlock, Message, SealedHeader, Status};
 pub use parts::{Card, Now, Output, Parts, PeerId, SealedBlock, Signers, StateStore, To};
 pub use stuck::Stuck;
 pub use validator::{DIRTY_MAX, Notes, Validator, checkpoint};

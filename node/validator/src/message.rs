@@ -1,6 +1,6 @@
 //! What validators say to each other. A message travels as one frame of postcard.
 
-use goodwatt_chain::block::{Block, Certificate, RawTransaction};
+use goodwatt_chain::block::{Block, Certificate, Header, RawTransaction};
 use goodwatt_chain::codec::{self, DecodeError};
 use goodwatt_chain::hash::BlockId;
 use goodwatt_chain::units::{Height, Round};
@@ -39,6 +39,15 @@ impl LoggedBlock {
     }
 }
 
+/// A block without its body: enough to know that it was decided, and what it commits to.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SealedHeader {
+    /// Who decided it.
+    pub certificate: Certificate,
+    /// Its header.
+    pub header: Header,
+}
+
 /// One message.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Message {
@@ -66,6 +75,15 @@ pub enum Message {
     },
     /// Decided blocks, one after another; none where the sender has none.
     Blocks(Vec<LoggedBlock>),
+    /// Asks for decided headers from a height on.
+    WantHeaders {
+        /// The first.
+        from: Height,
+        /// How many at most.
+        count: u16,
+    },
+    /// Decided headers, one after another; none where the sender has none.
+    Headers(Vec<SealedHeader>),
 }
 
 impl Message {

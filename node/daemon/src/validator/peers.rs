@@ -108,8 +108,10 @@ const fn kind(message: &Message) -> Kind {
         Message::Agreement(_) => Kind::Statements,
         Message::Body(_) => Kind::Block,
         Message::Transactions(_) => Kind::Transactions,
-        Message::WantBody { .. } | Message::WantBlocks { .. } => Kind::Request,
-        Message::Blocks(_) => Kind::Response,
+        Message::WantBody { .. } | Message::WantBlocks { .. } | Message::WantHeaders { .. } => {
+            Kind::Request
+        }
+        Message::Blocks(_) | Message::Headers(_) => Kind::Response,
     }
 }
 
