@@ -14,7 +14,7 @@ use crate::ledger::{LeafStore, Ledger};
 use crate::rules::{self, ExecuteError, Place, Refusal};
 use crate::signature::{Batch, PublicKey};
 use crate::state::{self, Account, Key, StateError, View};
-use crate::transaction::{Transaction, TransactionError};
+use crate::transaction::{Action, Content, Transaction, TransactionError};
 use crate::units::{Grains, UnixMillis};
 
 /// How much may wait.
@@ -84,6 +84,18 @@ pub enum Dropped {
     Outbid,
     /// The rules refuse it by now.
     Refused(Refusal),
+}
+
+/// What stays when not everything fits: evidence first, then what pays more.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+struct Rank {
+    is_evidence: bool,
+    fee: Grains,
+}
+
+const fn rank(transaction: &Transaction) -> Rank {
+    let Content { action, fee, .. } = &transaction.content;
+    Rank { is_evidence: matches!(action, Action::SubmitEvidence(_)), fee: *fee }
 }
 
 #[derive(Clone, Debug)]
@@ -281,7 +293,7 @@ impl Mempool {
             return Err(AdmissionError::Waiting);
         }
         let content = &transaction.content;
-        let fee_min = ledger.genesis().parameters.fee_min;
+        let fee_min = content.fee_min(ledger.genesis().parameters.fee_min);
         if content.fee < fee_min {
             return Err(Refusal::UnderFee(fee_min).into());
         }
@@ -292,10 +304,9 @@ impl Mempool {
         let full = self.len() >= self.limits.transactions
             || self.bytes + transaction.bytes().len() > self.limits.bytes;
         if full {
-            let lowest = self.iter().map(|waiting| waiting.content.fee).min();
-            let lowest = lowest.unwrap_or(Grains::ZERO);
-            if content.fee <= lowest {
-                return Err(AdmissionError::Full(lowest));
+            let lowest = self.iter().map(rank).min().unwrap_or_default();
+            if rank(transaction) <= lowest {
+                return Err(AdmissionError::Full(lowest.fee));
             }
         }
         Ok(())
@@ -334,9 +345,9 @@ impl Mempool {
     /// built on a dropped one goes with it.
     fn make_room<L: LeafStore>(&mut self, ledger: &Ledger<L>) -> Result<(), StateError> {
         while self.is_over() {
-            let fee = |waiting: &Waiting| waiting.transaction.content.fee;
-            let cheapest = self.waiting.iter().enumerate().rev().min_by_key(|(_, w)| fee(w));
-            let Some((at, _)) = cheapest else { break };
+            let lowest =
+                self.waiting.iter().enumerate().rev().min_by_key(|(_, w)| rank(&w.transaction));
+            let Some((at, _)) = lowest else { break };
             if let Some(outbid) = self.waiting.remove(at) {
                 self.dropped.push((outbid.transaction.id(), Dropped::Outbid));
             }

@@ -72,6 +72,20 @@ pub struct Content {
     pub action: Action,
 }
 
+impl Content {
+    /// The least fee, where others pay at least `fee_min`.
+    ///
+    /// Evidence may be brought for nothing, so that a slot key, which has no money, can bring it.
+    /// It is no way to flood: it is carried out once for each cheat.
+    #[must_use]
+    pub const fn fee_min(&self, fee_min: Grains) -> Grains {
+        match self.action {
+            Action::SubmitEvidence(_) => Grains::ZERO,
+            _ => fee_min,
+        }
+    }
+}
+
 /// What a transaction asks for.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Action {

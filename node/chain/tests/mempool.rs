@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::make::transfer;
-use common::{Chain, good, owner};
+use common::make::{double_vote, transfer};
+use common::{Chain, founding_signer, good, owner};
 use goodwatt_chain::mempool::{AdmissionError, Mempool, MempoolLimits};
 use goodwatt_chain::rules::Refusal;
-use goodwatt_chain::transaction::Transaction;
+use goodwatt_chain::transaction::{Action, Transaction};
 use goodwatt_chain::units::Grains;
 use goodwatt_units::Millis;
 
@@ -136,4 +136,28 @@ fn a_clock_that_is_set_neither_ages_nor_renews_what_waits() {
     assert_eq!((mempool.len(), mempool.take_dropped()), (2, vec![]));
     mempool.advance(&chain.ledger, chain.time.after(year).after(year), &[]).expect("readable");
     assert_eq!((mempool.len(), mempool.take_dropped().len()), (0, 2));
+}
+
+#[test]
+fn evidence_is_let_into_a_full_mempool_and_is_the_last_to_leave_it() {
+    let mut chain = Chain::new(4);
+    chain.walk_to(1);
+    let id = *chain.ledger.chain();
+    let height = chain.ledger.tip().height.get();
+    let proof = double_vote(&id, &founding_signer(2), height);
+    let action = Action::SubmitEvidence(Box::new(proof));
+    let evidence = Transaction::sign(&id, &founding_signer(1), 0, Grains::ZERO, action);
+    let limits = MempoolLimits { transactions: 2, ..MempoolLimits::default() };
+    let [nonce, other] = [0, 3].map(|number| chain.account(&owner(number).public()).nonce);
+    let mut mempool = Mempool::new(limits);
+    let admit = |mempool: &mut Mempool, transaction| {
+        mempool.admit(&chain.ledger, chain.time, transaction).map(drop)
+    };
+    for ahead in 0..2 {
+        assert_eq!(admit(&mut mempool, pay(&chain, 0, nonce + ahead, 2)), Ok(()));
+    }
+    assert_eq!(admit(&mut mempool, evidence.clone()), Ok(()));
+    assert!(mempool.contains(&evidence.id()) && mempool.len() == 2);
+    assert_eq!(admit(&mut mempool, pay(&chain, 3, other, 900)), Ok(()));
+    assert!(mempool.contains(&evidence.id()) && mempool.len() == 2);
 }

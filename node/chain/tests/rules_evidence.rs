@@ -8,7 +8,7 @@ use goodwatt_chain::genesis::Parameters;
 use goodwatt_chain::rules::Refusal;
 use goodwatt_chain::signature::SigningKey;
 use goodwatt_chain::state::{Key, Tombstone, Vesting};
-use goodwatt_chain::transaction::{Action, BuySlot, slot_consent};
+use goodwatt_chain::transaction::{Action, BuySlot, Transaction, slot_consent};
 use goodwatt_chain::units::{Epoch, Grains, Height, Round};
 use goodwatt_chain::vote::{Evidence, Proposal};
 
@@ -32,6 +32,23 @@ fn accuse(chain: &mut Chain, signer: &SigningKey, height: u64) {
 fn refusal(chain: &Chain, signer: &SigningKey, height: u64) -> Refusal {
     let evidence = double_vote(chain.ledger.chain(), signer, height);
     chain.refusal(&chain.evidence(&owner(11), evidence))
+}
+
+#[test]
+fn a_slot_key_without_money_brings_evidence_for_nothing_and_pays_for_all_else() {
+    let mut chain = chain(4, |_| {});
+    chain.walk_to(1);
+    let (cheat, bringer) = (founding_signer(2), founding_signer(1));
+    let height = chain.ledger.tip().height.get();
+    let id = *chain.ledger.chain();
+    let evidence = Action::SubmitEvidence(Box::new(double_vote(&id, &cheat, height)));
+    let free = |nonce, action| Transaction::sign(&id, &bringer, nonce, Grains::ZERO, action);
+    let least = chain.parameters().fee_min;
+    let refused = chain.refusal(&free(0, transfer(&owner(1), good(1))));
+    assert_eq!(refused, Refusal::UnderFee(least));
+    chain.seal(&[free(0, evidence.clone())]);
+    assert!(has_tombstone(&chain, &cheat));
+    assert_eq!(chain.refusal(&free(1, evidence)), Refusal::EvidenceSeen);
 }
 
 fn has_tombstone(chain: &Chain, key: &SigningKey) -> bool {

@@ -65,6 +65,14 @@ pub enum Violation {
         /// Why validators do not go on, where they say so.
         stuck: Vec<String>,
     },
+    /// An honest validator's key carries a tombstone.
+    #[error("the key of the honest validator {accused} carries a tombstone at validator {node}")]
+    Accused {
+        /// Whose key.
+        accused: usize,
+        /// In whose ledger.
+        node: usize,
+    },
     /// An honest validator was blamed.
     #[error("validator {by} blames an honest one: {why}")]
     Blamed {

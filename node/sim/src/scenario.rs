@@ -92,6 +92,8 @@ pub struct Report {
     pub packets: u64,
     /// Power cuts.
     pub crashes: u64,
+    /// Validators that were brought to account, in all ledgers alike.
+    pub tombstoned: Vec<usize>,
     /// Milliseconds from handing a transaction in to its block at the validator it was handed to,
     /// in rising order.
     pub finality_ms: Vec<u64>,

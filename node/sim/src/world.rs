@@ -7,6 +7,7 @@ use std::sync::Arc;
 use goodwatt_chain::genesis::{EcoStatement, EcoWay, Founder, Genesis, Parameters};
 use goodwatt_chain::hash::{BlockId, TxId};
 use goodwatt_chain::signature::PublicKey;
+use goodwatt_chain::state::{Key, Tombstone};
 use goodwatt_chain::transaction::{Action, Transaction, Transfer};
 use goodwatt_chain::units::{Grains, Height};
 use goodwatt_chain::vote::Vote;
@@ -133,10 +134,26 @@ impl<'a> World<'a> {
             if let Some(own) = &board.validator {
                 self.check.money(node, own.ledger());
             }
+            for accused in self.tombstoned(board) {
+                if !self.is_liar(accused) {
+                    self.check.violations.push(Violation::Accused { accused, node });
+                }
+            }
         }
     }
 
+    /// Whose keys carry a tombstone in a board's ledger.
+    fn tombstoned(&self, board: &Board) -> Vec<usize> {
+        let marked = |(number, other): (usize, &Board)| {
+            let key = Key::Tombstone(other.keys.signing_key().public());
+            let ledger = board.validator.as_ref()?.ledger();
+            ledger.view().read::<Tombstone>(key).ok().flatten().map(|_| number)
+        };
+        self.boards.iter().enumerate().filter_map(marked).collect()
+    }
+
     fn report(self) -> Report {
+        let tombstoned = self.boards.first().map(|board| self.tombstoned(board));
         let mut finality_ms = self.finality;
         finality_ms.sort_unstable();
         Report {
@@ -147,6 +164,7 @@ impl<'a> World<'a> {
             packets_idle: self.packets_idle,
             packets: self.network.packets,
             crashes: self.crashes,
+            tombstoned: tombstoned.unwrap_or_default(),
             finality_ms,
         }
     }

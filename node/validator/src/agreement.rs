@@ -140,9 +140,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             Action::Decide(certificate) => self.decide(now, *certificate)?,
             Action::ScheduleTimeout(timeout) => self.schedule(now, timeout),
             Action::CancelTimeouts => self.timers.clear(),
-            Action::Evidence(evidence) => {
-                tracing::error!("{} signed two different things", evidence.signer());
-            }
+            Action::Evidence(evidence) => self.bring_to_account(now, evidence)?,
             // Alone, a validator that keeps silent seals nothing: that has to show.
             Action::Silent(reason) if self.peers.is_empty() => return Err(self.silent(reason)),
             Action::Silent(reason) => tracing::warn!("silent at this height: {reason}"),

@@ -211,6 +211,9 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
                 }
                 Err(refusal) => {
                     self.relay.is_known(from, &word);
+                    if refusal == goodwatt_consensus::Refusal::Late {
+                        self.hear_late(now, &word)?;
+                    }
                     if refusal.blame() == Blame::Sender {
                         self.outputs.push(Output::Misbehaved(from, refusal.to_string()));
                     }

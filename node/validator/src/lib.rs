@@ -18,6 +18,7 @@
 mod agreement;
 mod bodies;
 mod catch_up;
+mod evidence;
 mod exchange;
 pub mod guard;
 mod heard;

@@ -248,8 +248,9 @@ fn check_limits(genesis: &Genesis, transaction: &Transaction) -> Result<(), Refu
     if len > limit as usize {
         return Err(Refusal::TooLong { len, limit });
     }
-    if transaction.content.fee < parameters.fee_min {
-        return Err(Refusal::UnderFee(parameters.fee_min));
+    let fee_min = transaction.content.fee_min(parameters.fee_min);
+    if transaction.content.fee < fee_min {
+        return Err(Refusal::UnderFee(fee_min));
     }
     Ok(())
 }

@@ -133,6 +133,8 @@ impl Engine {
                     if let Some(network) = self.peers.network() {
                         network.set_tip(block.height);
                     }
+                    // Links change; what each answers to the regular pings tells how.
+                    self.own.set_round_trip(self.peers.round_trip());
                     begins_epoch |= block.begins_epoch;
                     self.tell_all(&block);
                 }
