@@ -7,6 +7,7 @@
 mod clock;
 mod files;
 mod http;
+pub(crate) mod network;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
