@@ -25,6 +25,7 @@
 extern crate alloc;
 
 pub mod address;
+pub mod announcement;
 pub mod block;
 pub mod codec;
 pub mod genesis;

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::metrics;
 use crate::places::{Closed, Limits, Place, Places};
-use crate::protocol::{Call, Donations, Fault, FaultKind, Slots, Status};
+use crate::protocol::{Call, Donations, Fault, FaultKind, Peers, Slots, Status};
 use crate::validator::Handle;
 
 /// How long the validator may take to answer before it counts as hung.
@@ -168,7 +168,9 @@ async fn serve_metrics(State(validator): State<Handle>) -> Response {
         let status: Status = ask(&validator, Call::Status).await?;
         let slots: Slots = ask(&validator, Call::Slots).await?;
         let donations: Donations = ask(&validator, Call::Donations).await?;
-        Ok::<_, Fault>(metrics::encode(&status, &slots, &donations))
+        // One that talks to nobody has no peers to tell of.
+        let peers: Option<Peers> = ask(&validator, Call::Peers).await.ok();
+        Ok::<_, Fault>(metrics::encode(&status, &slots, &donations, peers.as_ref()))
     };
     match read.await {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),

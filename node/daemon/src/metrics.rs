@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::protocol::{Donations, Slots, Status};
+use crate::protocol::{Donations, Peer, Peers, Slots, Status};
 
 /// The media type of [`encode`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -20,12 +20,20 @@ type Float = Gauge<f64, AtomicU64>;
 
 /// All metrics as `OpenMetrics` text.
 #[must_use]
-pub fn encode(status: &Status, slots: &Slots, donations: &Donations) -> String {
+pub fn encode(
+    status: &Status,
+    slots: &Slots,
+    donations: &Donations,
+    peers: Option<&Peers>,
+) -> String {
     let mut registry = Registry::with_prefix("goodwatt");
     chain(&mut registry, status, slots);
     money(&mut registry, donations);
     power(&mut registry, status);
     process(&mut registry, status);
+    if let Some(peers) = peers {
+        network(&mut registry, peers);
+    }
     let mut text = String::new();
     match encode_text(&mut text, &registry) {
         Ok(()) => text,
@@ -125,4 +133,34 @@ fn process(registry: &mut Registry, status: &Status) {
     counter(registry, "written_bytes", "Bytes handed to the disk", usage.written_bytes);
     counter(registry, "cpu_milliseconds", "Processor time", usage.cpu_ms);
     gauge(registry, "uptime_seconds", "Time since start", status.uptime_s);
+}
+
+fn network(registry: &mut Registry, peers: &Peers) {
+    let connected = Family::<Labels, Gauge>::default();
+    for direction in ["in", "out"] {
+        for role in ["main", "light"] {
+            let is_one = |peer: &&Peer| peer.direction == direction && peer.role == role;
+            let count = peers.peers.iter().filter(is_one).count();
+            let labels = vec![("direction", direction.to_owned()), ("role", role.to_owned())];
+            connected.get_or_create(&labels).set(count as i64);
+        }
+    }
+    registry.register("peers", "Nodes connected", connected);
+    let validators = peers.peers.iter().filter(|peer| peer.validator.is_some()).count();
+    gauge(registry, "peers_validators", "Nodes connected that are in charge", validators as u64);
+    gauge(registry, "peers_banned", "Nodes that are kept out", peers.banned.len() as u64);
+    let known = peers.known_addresses as u64;
+    gauge(registry, "peers_known_addresses", "Addresses of nodes that are known", known);
+    let (frames, bytes) =
+        (Family::<Labels, Counter>::default(), Family::<Labels, Counter>::default());
+    for of in &peers.traffic {
+        let ways = [("in", of.frames_in, of.bytes_in), ("out", of.frames_out, of.bytes_out)];
+        for (direction, count, sum) in ways {
+            let labels = vec![("direction", direction.to_owned()), ("kind", of.kind.clone())];
+            frames.get_or_create(&labels).inc_by(count);
+            bytes.get_or_create(&labels).inc_by(sum);
+        }
+    }
+    registry.register("network_frames", "Frames between nodes", frames);
+    registry.register("network_bytes", "Bytes of frames between nodes", bytes);
 }

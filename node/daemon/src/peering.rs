@@ -1,8 +1,12 @@
 //! From the network to the validator's thread.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use goodwatt_chain::announcement::Announcement;
+use goodwatt_chain::codec;
 use goodwatt_chain::hash::ChainId;
+use goodwatt_chain::signature::PublicKey;
 use tokio::sync::mpsc::Receiver;
 
 use crate::config::Config;
@@ -20,7 +24,23 @@ pub(crate) fn start(
     config: &Config,
     chain: ChainId,
 ) -> Result<Option<(Network, Receiver<NetworkEvent>)>, NetworkError> {
-    NetworkSettings::of(config, chain).map(Network::start).transpose()
+    let settings = NetworkSettings::of(config, chain);
+    let start = |mut settings: NetworkSettings| {
+        settings.check_announcement = Some(Arc::new(move |peer, bytes| {
+            read_announcement(bytes).is_some_and(|word| word.verify(&chain, peer.as_bytes()))
+        }));
+        Network::start(settings)
+    };
+    settings.map(start).transpose()
+}
+
+fn read_announcement(bytes: &[u8]) -> Option<Announcement> {
+    codec::decode(bytes).ok()
+}
+
+/// The slot key that vouches for a node; its signature was checked when it came.
+fn signer(announcement: Option<&[u8]>) -> Option<PublicKey> {
+    announcement.and_then(read_announcement).map(|announcement| announcement.signer)
 }
 
 /// Hands everything on, until the network or the validator ends.
@@ -30,7 +50,15 @@ pub(crate) async fn pump(network: Network, mut events: Receiver<NetworkEvent>, v
     }
     while let Some(event) = events.recv().await {
         let news = match event {
-            NetworkEvent::Connected { peer, .. } => FromNetwork::Connected(peer),
+            NetworkEvent::Connected { peer, announcement, .. } => {
+                if !hand_on(&validator, FromNetwork::Connected(peer)).await {
+                    return;
+                }
+                FromNetwork::Announced(peer, signer(announcement.as_deref()))
+            }
+            NetworkEvent::Announced { peer, announcement } => {
+                FromNetwork::Announced(peer, signer(announcement.as_deref()))
+            }
             NetworkEvent::Disconnected { peer, reason } => {
                 tracing::debug!("{peer} is gone: {reason}");
                 FromNetwork::Disconnected(peer)

@@ -99,6 +99,25 @@ pub enum Call {
     },
     /// The signing guard in its exchange format: [`GuardText`].
     GuardExport,
+    /// Who is connected, and who is kept out: [`Peers`].
+    Peers,
+    /// Calls a node from now on, until the next start: [`Peers`].
+    AddPeer {
+        /// Host and port.
+        address: String,
+    },
+    /// Keeps a node out for a time, also over restarts: [`Peers`].
+    BanPeer {
+        /// Its id.
+        peer: String,
+        /// For how long.
+        seconds: u64,
+    },
+    /// Lets a banned node in again: [`Peers`].
+    UnbanPeer {
+        /// Its id.
+        peer: String,
+    },
 }
 
 /// One answer.
@@ -472,4 +491,84 @@ pub struct DonationInfo {
 pub struct GuardText {
     /// The exchange format of `goodwatt guard export`.
     pub guard: String,
+}
+
+/// See [`Call::Peers`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Peers {
+    /// Who this node is to others.
+    pub id: String,
+    /// Where it listens, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listens: Option<String>,
+    /// Who is connected.
+    pub peers: Vec<Peer>,
+    /// Ids of nodes that are kept out.
+    pub banned: Vec<String>,
+    /// How many addresses of nodes are known.
+    pub known_addresses: usize,
+    /// What went over all connections since the start, by kind of frame.
+    pub traffic: Vec<KindTraffic>,
+}
+
+/// A node that is connected.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Peer {
+    /// Its id.
+    pub id: String,
+    /// Its end of the connection.
+    pub address: String,
+    /// Where it says it listens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listens: Option<String>,
+    /// `out` where this node called it, `in` where it called.
+    pub direction: String,
+    /// `main` or `light`.
+    pub role: String,
+    /// The version it runs.
+    pub software: String,
+    /// The height it last said it is at.
+    pub height: u64,
+    /// The time to it and back, smoothed; none while it is not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_trip_us: Option<u64>,
+    /// Useful conduct less bad.
+    pub score: i32,
+    /// Bytes of frames it sent.
+    pub bytes_in: u64,
+    /// Bytes of frames it was sent.
+    pub bytes_out: u64,
+    /// Bytes that wait for it.
+    pub queued_bytes: usize,
+    /// How long it is connected.
+    pub connected_s: u64,
+    /// The validator in charge whose slot key vouches for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validator: Option<PeerValidator>,
+}
+
+/// A validator in charge.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PeerValidator {
+    /// The account that bought the slot.
+    pub owner: String,
+    /// The slot key.
+    pub signer: String,
+    /// Its weight.
+    pub donated_grains: u64,
+}
+
+/// Frames of one kind since the start.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct KindTraffic {
+    /// The kind, as in `docs/wire-format.md`.
+    pub kind: String,
+    /// Frames that came.
+    pub frames_in: u64,
+    /// Frames that went out.
+    pub frames_out: u64,
+    /// Their bytes, without those of TLS and TCP.
+    pub bytes_in: u64,
+    /// The same.
+    pub bytes_out: u64,
 }

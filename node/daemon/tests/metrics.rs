@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use goodwatt::metrics::encode;
-use goodwatt::protocol::{Donations, Slots, Status};
+use goodwatt::protocol::{Donations, Peers, Slots, Status};
 use serde_json::{Value, json};
 
 const DOCUMENT: &str = include_str!("../../../docs/metrics.md");
@@ -57,7 +57,16 @@ fn page(everything: bool) -> String {
         "one_insider_saves_percent": 0.0, "cost_to_halt_grains": 0, "cost_to_rewrite_grains": 0,
     }))
     .expect("donations");
-    encode(&status, &slots, &donations)
+    let peers: Option<Peers> = everything.then(|| {
+        let traffic = json!({
+            "kind": "tip", "frames_in": 1, "frames_out": 1, "bytes_in": 1, "bytes_out": 1,
+        });
+        let peers = json!({
+            "id": "0", "peers": [], "banned": [], "known_addresses": 0, "traffic": [traffic],
+        });
+        serde_json::from_value(peers).expect("peers")
+    });
+    encode(&status, &slots, &donations, peers.as_ref())
 }
 
 #[test]

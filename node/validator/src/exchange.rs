@@ -120,6 +120,12 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         self.catch_up(now);
     }
 
+    /// The height a peer last said it is at.
+    #[must_use]
+    pub fn height_of(&self, peer: PeerId) -> Option<Height> {
+        self.peers.peers.get(&peer)?.status.as_ref().map(|status| status.height)
+    }
+
     /// How long a message takes to most peers and back.
     pub const fn set_round_trip(&mut self, round_trip: Millis) {
         self.peers.round_trip = round_trip;

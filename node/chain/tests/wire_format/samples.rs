@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use goodwatt_chain::announcement::Announcement;
 use goodwatt_chain::block::{Block, Certificate, CommitSignature, Header, RawTransaction};
 use goodwatt_chain::codec;
 use goodwatt_chain::genesis::{EcoStatement, EcoWay, Founder, Genesis, Parameters};
@@ -378,6 +379,7 @@ fn messages() -> Vec<(String, String)> {
         vector("vote.prevote", &prevote()),
         vector("vote.precommit", &precommit()),
         vector("proposal", &proposal()),
+        vector("announcement", &Announcement::sign(&chain(), &[0x18; 32], &key(2))),
         vector("evidence.votes", &votes()),
         vector("evidence.proposals", &proposals()),
         vector("validators", &validators()),
@@ -475,6 +477,7 @@ fn signed() -> Vec<(&'static str, Digest32)> {
         ("sign.transaction", *transfer().digest()),
         ("sign.vote", precommit().vote.digest(&chain())),
         ("sign.proposal", proposal().proposal.digest(&chain())),
+        ("sign.announcement", Announcement::digest(&chain(), &[0x18; 32], &public(2))),
         ("sign.slot", slot_consent(&chain(), &public(1), Epoch::new(2))),
         ("sign.identity", identity_statement(&chain(), &public(1), &request().claims())),
         ("sign.renewal", renewal_statement(&chain(), &public(1), &renewal())),

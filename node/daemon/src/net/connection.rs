@@ -17,6 +17,7 @@ use super::meeting::{Met, say_goodbye};
 use super::reason::{Code, Reason};
 use super::shared::Shared;
 use super::tls::Stream;
+use super::traffic::{Counters, Way};
 use crate::config::Role;
 
 /// Bytes handed to TLS at a time: one record.
@@ -85,6 +86,14 @@ async fn converse(
         return reason;
     }
     ping(shared, link);
+    {
+        let state = shared.state();
+        if state.announced != link.party.announced {
+            // It changed after our hello was written and before we were listed.
+            let announcement = state.announcement.clone().unwrap_or_default();
+            link.enqueue(shared.frame(Kind::Announcement, announcement));
+        }
+    }
     if *outbound {
         link.enqueue(shared.frame(Kind::PeersWanted, []));
     }
@@ -94,7 +103,7 @@ async fn converse(
         biased;
         reason = link.closing() => reason,
         reason = intake.run(&mut reader) => reason,
-        error = transmit(link, &mut writer) => Reason::Broken(error),
+        error = transmit(link, &shared.traffic, &mut writer) => Reason::Broken(error),
     }
 }
 
@@ -108,9 +117,13 @@ pub(super) fn ping(shared: &Shared, link: &Link) {
 }
 
 /// Writes what waits, and sleeps while nothing does; comes back only with an error.
-async fn transmit(link: &Link, writer: &mut (impl AsyncWrite + Unpin)) -> io::Error {
+async fn transmit(
+    link: &Link,
+    traffic: &Counters,
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> io::Error {
     loop {
-        match transmit_waiting(link, writer).await {
+        match transmit_waiting(link, traffic, writer).await {
             Ok(()) => link.frame_waits().await,
             Err(error) => return error,
         }
@@ -118,7 +131,11 @@ async fn transmit(link: &Link, writer: &mut (impl AsyncWrite + Unpin)) -> io::Er
 }
 
 /// Writes all that waits, as many frames to a record as fit.
-async fn transmit_waiting(link: &Link, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+async fn transmit_waiting(
+    link: &Link,
+    traffic: &Counters,
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<()> {
     let mut chunk = Vec::new();
     while let Some(frame) = link.next_frame() {
         link.set_mid_frame(true);
@@ -134,6 +151,7 @@ async fn transmit_waiting(link: &Link, writer: &mut (impl AsyncWrite + Unpin)) -
                 }
             }
         }
+        traffic.count(frame.kind, Way::Out, frame.parts().iter().map(|part| part.len()).sum());
         link.sent(&frame);
     }
     if !chunk.is_empty() {
@@ -179,6 +197,7 @@ impl<'c> Intake<'c> {
         let patience = patience + Duration::from_secs(u64::from(len) / CHUNK as u64);
         let payload = within(patience, read_payload(reader, len as usize)).await?;
         self.link.received(HEADER_BYTES + payload.len());
+        self.shared.traffic.count(kind, Way::In, HEADER_BYTES + payload.len());
         self.handle(kind, Payload::new(payload, memory)).await
     }
 
@@ -233,6 +252,12 @@ impl<'c> Intake<'c> {
                 if !link.hears_addresses(told) {
                     return Err(Reason::Unexpected { kind, why: "more than one peer may tell" });
                 }
+            }
+            Kind::Announcement => {
+                let announcement = (!payload.is_empty()).then(|| payload.to_vec());
+                shared.check_announcement(&link.party.peer, announcement.as_deref())?;
+                let peer = link.party.peer;
+                return shared.tell(NetworkEvent::Announced { peer, announcement }).await;
             }
             Kind::Statements
             | Kind::Block

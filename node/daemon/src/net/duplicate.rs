@@ -45,6 +45,7 @@ mod tests {
             outbound: caller == by,
             call,
             nonce: 7,
+            announced: 0,
             role: Role::Main,
             software: "1".into(),
             tip: Height::default(),

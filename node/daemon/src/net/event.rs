@@ -27,6 +27,13 @@ pub enum NetworkEvent {
         /// What it announced, checked if there is a check.
         announcement: Option<Vec<u8>>,
     },
+    /// What it announced changed; checked if there is a check.
+    Announced {
+        /// Which.
+        peer: PeerId,
+        /// What holds from now on.
+        announcement: Option<Vec<u8>>,
+    },
     /// It is gone.
     Disconnected {
         /// Which.

@@ -20,6 +20,8 @@ pub enum Kind {
     PeersWanted = 4,
     /// Addresses of other nodes.
     Peers = 5,
+    /// Binds the sender's key to a slot key from now on, or to none; news of what its hello said.
+    Announcement = 6,
     /// Votes and proposals' statements, bundled.
     Statements = 16,
     /// A proposed or a decided block.
@@ -59,13 +61,14 @@ pub(super) struct Rule {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Hello,
         Self::Goodbye,
         Self::Ping,
         Self::Pong,
         Self::PeersWanted,
         Self::Peers,
+        Self::Announcement,
         Self::Statements,
         Self::Block,
         Self::Transactions,
@@ -84,6 +87,7 @@ impl Kind {
             Self::Ping | Self::Pong => (0, Urgent, true, true, 4 * KIB),
             Self::PeersWanted => (0, Urgent, true, true, 64 * KIB),
             Self::Peers => (16 * KIB, Bulk, false, true, 16 * KIB),
+            Self::Announcement => (2 * KIB, Urgent, false, true, 64 * KIB),
             Self::Statements => (64 * KIB, Urgent, false, false, 256),
             Self::Block => (1024 * KIB, Bulk, false, false, KIB),
             Self::Transactions => (256 * KIB, Bulk, true, false, KIB),
@@ -121,6 +125,7 @@ impl fmt::Display for Kind {
             Self::Pong => "pong",
             Self::PeersWanted => "peers wanted",
             Self::Peers => "peers",
+            Self::Announcement => "announcement",
             Self::Statements => "statements",
             Self::Block => "block",
             Self::Transactions => "transactions",
@@ -140,6 +145,6 @@ mod tests {
         let known = (0..=u8::MAX).filter_map(Kind::from_byte).collect::<Vec<_>>();
         assert_eq!(known, Kind::ALL);
         let ours = Kind::ALL.into_iter().filter(|kind| !kind.is_payload()).count();
-        assert_eq!(ours, 6);
+        assert_eq!(ours, 7);
     }
 }

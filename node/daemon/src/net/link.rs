@@ -31,6 +31,8 @@ pub(super) struct Party {
     pub(super) call: u32,
     /// The peer's nonce.
     pub(super) nonce: u64,
+    /// How often this node's announcement had changed when it was told in the hello.
+    pub(super) announced: u64,
     pub(super) role: Role,
     pub(super) software: Box<str>,
     pub(super) tip: Height,
@@ -53,6 +55,7 @@ impl Party {
             outbound: own_call.is_some(),
             call: own_call.unwrap_or(hello.call),
             nonce: hello.nonce,
+            announced: 0,
             role: hello.role(),
             software: hello.software.as_str().into(),
             tip: hello.tip,
@@ -278,6 +281,7 @@ mod tests {
             outbound: true,
             call: 1,
             nonce: 1,
+            announced: 0,
             role: Role::Main,
             software: "1".into(),
             tip: Height::default(),

@@ -36,19 +36,22 @@ pub(super) async fn introduce(
     peer: PeerId,
     remote: SocketAddr,
 ) -> Result<Met, Reason> {
-    let call = {
+    let (call, announced) = {
         let mut state = shared.state();
         if state.links.contains_key(&peer) {
             // By another address, or it called first: it need not hear of this call at all.
             return Err(Reason::Duplicate);
         }
-        state.next_call()
+        (state.next_call(), state.announced)
     };
     let asked = shared.clock.now();
     write(&mut stream, Kind::Hello, &shared.hello(call).encode()).await?;
     let hello = read_hello(&mut stream).await;
     let answered = shared.clock.now();
-    let party = |hello: &Hello| Party::new(peer, remote, Some(call), hello, answered);
+    let party = |hello: &Hello| Party {
+        announced,
+        ..Party::new(peer, remote, Some(call), hello, answered)
+    };
     let met = meet(shared, stream, peer, hello, party).await?;
     met.link.note_round_trip(answered.saturating_sub(asked));
     Ok(met)
@@ -66,8 +69,8 @@ pub(super) async fn receive(
         // The caller has the same key: whether it is this very node, it sees by our nonce.
         write(&mut stream, Kind::Hello, &shared.hello(0).encode()).await?;
     }
-    let now = shared.clock.now();
-    let party = |hello: &Hello| Party::new(peer, remote, None, hello, now);
+    let (now, announced) = (shared.clock.now(), shared.state().announced);
+    let party = |hello: &Hello| Party { announced, ..Party::new(peer, remote, None, hello, now) };
     meet(shared, stream, peer, hello, party).await
 }
 

@@ -61,6 +61,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -93,6 +94,7 @@ pub use self::score::Conduct;
 pub use self::settings::{
     CheckAnnouncement, NETWORK_VERSION, NetworkSettings, SignaturesOf, Timing,
 };
+pub use self::traffic::Traffic;
 
 /// How often [`Network::tick`] is to be called, on multiples of it in wall-clock time, so that all
 /// boards wake at one moment.
@@ -295,6 +297,12 @@ impl Network {
         self.shared.state().book.len()
     }
 
+    /// What went over all connections since the start, by kind.
+    #[must_use]
+    pub fn traffic(&self) -> Vec<Traffic> {
+        self.shared.traffic.read()
+    }
+
     /// Calls a node from now on, as if it stood in the config file, until the next start; `false`
     /// where too many are named already.
     #[must_use]
@@ -327,13 +335,25 @@ impl Network {
         self.shared.state().tip = tip;
     }
 
-    /// What new peers are told to bind this node's key to a signer key.
+    /// What peers are told to bind this node's key to a signer key: new ones by the hello, those
+    /// that are connected at once.
     ///
     /// # Errors
     /// [`NetworkError::Announcement`] where it is too long.
     pub fn set_announcement(&self, announcement: Option<Vec<u8>>) -> Result<(), NetworkError> {
         check_announcement(announcement.as_deref())?;
-        self.shared.state().announcement = announcement;
+        let mut state = self.shared.state();
+        if state.announcement == announcement {
+            return Ok(());
+        }
+        state.announcement.clone_from(&announcement);
+        state.announced += 1;
+        let links: Vec<_> = state.links.values().cloned().collect();
+        drop(state);
+        let frame = self.shared.frame(Kind::Announcement, announcement.unwrap_or_default());
+        for link in links {
+            link.enqueue(Arc::clone(&frame));
+        }
         Ok(())
     }
 

@@ -136,6 +136,7 @@ impl fmt::Debug for NetworkSettings {
 fn signatures_at_most(kind: Kind, len: usize) -> u32 {
     match kind {
         Kind::Statements | Kind::Block | Kind::Transactions => (len / 96) as u32,
+        Kind::Announcement => 1,
         _ => 0,
     }
 }

@@ -21,6 +21,7 @@ use super::score::Conduct;
 use super::settings::NetworkSettings;
 use super::state::{State, decode_records, encode_records};
 use super::tls::Tls;
+use super::traffic::Counters;
 
 /// Memory for payloads that are being read, or wait to be taken up, for each lane.
 const URGENT_BYTES_MAX: usize = 512 << 10;
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     /// Wakes the keeper: somebody came, went, or is to be called.
     pub(super) wake: Notify,
     pub(super) gauge: Arc<Gauge>,
+    pub(super) traffic: Counters,
     pub(super) runtime: Handle,
     pub(super) file: AtomicFile,
     events: mpsc::Sender<NetworkEvent>,
@@ -82,6 +84,7 @@ impl Shared {
             tls,
             wake: Notify::new(),
             gauge: Arc::default(),
+            traffic: Counters::default(),
             runtime,
             file,
             events,
@@ -125,8 +128,17 @@ impl Shared {
             let itself = hello.nonce == self.nonce;
             return Err(if itself { Reason::Ourselves } else { Reason::Twin });
         }
-        match (&self.settings.check_announcement, &hello.announcement) {
-            (Some(check), Some(bytes)) if !check(&peer, bytes) => Err(Reason::BadAnnouncement),
+        self.check_announcement(&peer, hello.announcement.as_deref())
+    }
+
+    /// Whether a peer's announcement is honest, as far as the owner wants to know.
+    pub(super) fn check_announcement(
+        &self,
+        peer: &PeerId,
+        announcement: Option<&[u8]>,
+    ) -> Result<(), Reason> {
+        match (&self.settings.check_announcement, announcement) {
+            (Some(check), Some(bytes)) if !check(peer, bytes) => Err(Reason::BadAnnouncement),
             _ => Ok(()),
         }
     }

@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) scores: Scores,
     pub(super) tip: Height,
     pub(super) announcement: Option<Vec<u8>>,
+    /// How often that changed.
+    pub(super) announced: u64,
     /// Calls that did not come to an end yet.
     pub(super) calling: usize,
     /// Addresses that nodes say they listen on, to be tried out before they are told on.
@@ -83,6 +85,7 @@ impl State {
             scores: Scores::default(),
             tip: settings.tip,
             announcement: settings.announcement.clone(),
+            announced: 0,
             calling: 0,
             probes: VecDeque::new(),
             probing: false,
@@ -325,6 +328,7 @@ mod tests {
             outbound: false,
             call: 1,
             nonce: 1,
+            announced: 0,
             role,
             software: "1".into(),
             tip: Height::default(),

@@ -1,12 +1,16 @@
 //! The command line of `goodwatt`: one place for names, help and examples.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use goodwatt_chain::hash::AssociationId;
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::transaction::Category;
 use goodwatt_chain::units::Grains;
+
+use crate::config::PeerAddress;
+use crate::net::PeerId;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -122,6 +126,11 @@ pub enum Command {
     Association(AssociationCommand),
     /// What was donated, to whom, and what an attack would cost
     Donations,
+    /// Who is connected, and who is kept out
+    Peers,
+    /// Call a node, or keep one out
+    #[command(subcommand)]
+    Peer(PeerCommand),
     /// The signing guard
     #[command(subcommand)]
     Guard(GuardCommand),
@@ -429,6 +438,32 @@ pub struct CheckArgs {
     /// Trusted certificates, PEM
     #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
     pub trusted: PathBuf,
+}
+
+/// `goodwatt peer`.
+#[derive(Debug, Subcommand)]
+pub enum PeerCommand {
+    /// Call a node from now on, until the daemon's next start
+    #[command(after_help = "To call it after the next start, too, name it in [network] peers.")]
+    Add {
+        /// Host and port
+        address: PeerAddress,
+    },
+    /// Disconnect a node and keep it out, also over restarts
+    #[command(after_help = "Example: goodwatt peer ban goodpeer1... --for 7d")]
+    Ban {
+        /// Its id, as `goodwatt peers` prints it
+        id: PeerId,
+        /// For how long: 90s, 10m, 12h, 7d
+        #[arg(long = "for", value_name = "SPAN", default_value = "1d",
+            value_parser = super::peers::parse_span)]
+        span: Duration,
+    },
+    /// Forget what a node did, and let it in again
+    Unban {
+        /// Its id
+        id: PeerId,
+    },
 }
 
 /// `goodwatt guard`.

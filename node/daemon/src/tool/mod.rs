@@ -13,6 +13,7 @@ mod key;
 mod keys;
 mod output;
 mod pages;
+mod peers;
 mod sending;
 mod show;
 mod sim;
@@ -65,6 +66,8 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         Command::Slot(command) => slot(context, &command),
         Command::Association(command) => association(context, command),
         Command::Donations => show::donations(context),
+        Command::Peers => peers::list(context),
+        Command::Peer(command) => peers::change(context, command),
         Command::Guard(GuardCommand::Export) => guard::export(context),
         Command::Guard(GuardCommand::Import { file }) => guard::import(context, &file),
         Command::Signing { state, clock_is_right } => signing(context, state, clock_is_right),

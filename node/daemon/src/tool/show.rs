@@ -57,6 +57,16 @@ fn per_second(count: u64, seconds: u64) -> f64 {
     count as f64 / seconds.max(1) as f64
 }
 
+/// A span of time as people say it.
+pub(super) fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 /// Money with its unit.
 pub(super) fn grains(amount: u64) -> String {
     Grains::new(amount).map_or_else(|| format!("{amount} grains"), |amount| amount.to_string())

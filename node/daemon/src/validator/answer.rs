@@ -141,6 +141,10 @@ impl Engine {
                 let guard = guard.map_err(|error| Fault::new(FaultKind::Failed, error))?;
                 value(&GuardText { guard })
             }
+            Call::Peers => value(&self.list_peers()?),
+            Call::AddPeer { address } => value(&self.add_peer(&address)?),
+            Call::BanPeer { peer, seconds } => value(&self.ban_peer(&peer, seconds)?),
+            Call::UnbanPeer { peer } => value(&self.unban_peer(&peer)?),
             // Taken with its like before.
             Call::Submit { .. } => Err(Fault::new(FaultKind::Failed, "submitted twice")),
         }

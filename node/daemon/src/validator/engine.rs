@@ -157,7 +157,9 @@ impl Engine {
             FromNetwork::Running(network) => {
                 network.set_tip(self.own.ledger().tip().height);
                 self.peers.attach(network);
+                self.announce();
             }
+            FromNetwork::Announced(key, signer) => self.peers.announced(key, signer),
             FromNetwork::Connected(key) => {
                 let number = self.peers.connected(key);
                 self.own.connected(number);
@@ -177,6 +179,13 @@ impl Engine {
         self.carry_out();
     }
 
+    /// Tells others for which validator this node speaks, if that changed.
+    fn announce(&mut self) {
+        let (signers, seat) = (self.own.signers(), self.own.own_seat());
+        let key = seat.and_then(|seat| signers.find(&seat)).map(Signer::key);
+        self.peers.announce(self.own.ledger().chain(), key);
+    }
+
     fn tell_all(&mut self, block: &SealedBlock) {
         for id in &block.transactions {
             self.tell(id, &Ok(block.height));
@@ -185,6 +194,7 @@ impl Engine {
 
     /// Does what is due once an epoch.
     fn begin_epoch(&mut self) -> Result<(), Stuck> {
+        self.announce();
         self.erase_old_signers()?;
         self.snapshot_in_time()
     }

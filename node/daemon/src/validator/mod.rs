@@ -7,6 +7,7 @@ mod answer;
 mod clock;
 mod engine;
 mod home;
+mod neighbours;
 mod peers;
 mod queries;
 mod recovery;

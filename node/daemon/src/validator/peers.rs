@@ -4,6 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use goodwatt_chain::announcement::Announcement;
+use goodwatt_chain::codec;
+use goodwatt_chain::hash::ChainId;
+use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_units::Millis;
 use goodwatt_validator::{Message, PeerId, To};
 
@@ -16,6 +20,8 @@ pub(crate) enum FromNetwork {
     Running(Network),
     /// A node is connected.
     Connected(net::PeerId),
+    /// The slot key that vouches for it from now on, if any; its signature was checked.
+    Announced(net::PeerId, Option<PublicKey>),
     /// It is gone.
     Disconnected(net::PeerId),
     /// It said something.
@@ -29,6 +35,10 @@ pub(super) struct Peers {
     numbers: BTreeMap<net::PeerId, PeerId>,
     keys: BTreeMap<PeerId, net::PeerId>,
     count: u64,
+    /// The slot keys that vouch for those who are connected.
+    signers: BTreeMap<net::PeerId, PublicKey>,
+    /// The slot key that vouches for this node.
+    announced: Option<PublicKey>,
 }
 
 impl Peers {
@@ -51,6 +61,7 @@ impl Peers {
 
     /// The number of a connection that is gone now.
     pub(super) fn disconnected(&mut self, key: net::PeerId) -> Option<PeerId> {
+        self.signers.remove(&key);
         let number = self.numbers.remove(&key)?;
         self.keys.remove(&number);
         Some(number)
@@ -58,6 +69,33 @@ impl Peers {
 
     pub(super) fn number(&self, key: net::PeerId) -> Option<PeerId> {
         self.numbers.get(&key).copied()
+    }
+
+    /// Notes which slot key vouches for a node.
+    pub(super) fn announced(&mut self, key: net::PeerId, signer: Option<PublicKey>) {
+        let _former = match signer {
+            Some(signer) => self.signers.insert(key, signer),
+            None => self.signers.remove(&key),
+        };
+    }
+
+    /// The slot key that vouches for a node.
+    pub(super) fn signer(&self, key: net::PeerId) -> Option<PublicKey> {
+        self.signers.get(&key).copied()
+    }
+
+    /// Tells others which slot key vouches for this node, if that is news.
+    pub(super) fn announce(&mut self, chain: &ChainId, key: Option<&SigningKey>) {
+        let Some(network) = &self.network else { return };
+        let signer = key.map(SigningKey::public);
+        if signer == self.announced {
+            return;
+        }
+        let sign = |key| codec::encode(&Announcement::sign(chain, network.id().as_bytes(), key));
+        match network.set_announcement(key.map(sign)) {
+            Ok(()) => self.announced = signer,
+            Err(error) => tracing::error!("not announced: {error}"),
+        }
     }
 
     /// Sends a message. Who is gone is told of by the network itself.

@@ -244,6 +244,32 @@ fn announcements_are_checked_before_anybody_is_connected() {
 }
 
 #[test]
+fn an_announcement_that_changes_reaches_who_is_connected() {
+    run(async {
+        let one = Node::start(|settings| {
+            settings.check_announcement =
+                Some(std::sync::Arc::new(|peer, bytes| bytes == peer.as_bytes()));
+        });
+        let two = Node::calling(&[&one]);
+        one.connects(two.id()).await;
+        two.network.set_announcement(Some(two.id().as_bytes().to_vec())).expect("short");
+        match one.event().await {
+            NetworkEvent::Announced { announcement: Some(bytes), .. } => {
+                assert_eq!(bytes, two.id().as_bytes());
+            }
+            event => panic!("{event:?}"),
+        }
+        two.network.set_announcement(None).expect("nothing");
+        let event = one.event().await;
+        assert!(matches!(event, NetworkEvent::Announced { announcement: None, .. }), "{event:?}");
+        two.network.set_announcement(Some(b"a lie".to_vec())).expect("short");
+        let reason = one.loses(two.id()).await.to_string();
+        assert_eq!(reason, "its announcement is not signed as it has to be");
+        assert!(one.network.banned().contains(&two.id()), "that is a forgery");
+    });
+}
+
+#[test]
 fn who_finds_no_place_is_told_where_others_are() {
     run(async {
         let full = Node::start(|settings| settings.inbound = 1);
