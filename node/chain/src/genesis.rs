@@ -18,6 +18,9 @@ use crate::validators::VALIDATORS_MAX;
 /// epochs a transition has to look at.
 pub const DELAY_EPOCHS_MAX: u64 = 168;
 
+/// The most validators of a chain whose stake votes for delegates.
+pub const DELEGATES_MAX: u8 = 21;
+
 /// The most transactions a block may hold.
 pub const BLOCK_TRANSACTIONS_MAX: u32 = 8_000;
 
@@ -70,9 +73,44 @@ pub struct EcoStatement {
     pub measure: heapless::String<280>,
 }
 
+/// Who gets weight, and what becomes of the money that buys it: chosen here, never at run time.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Rule {
+    /// Who donates the price of a slot; the price never returns.
+    #[default]
+    GoodWill,
+    /// Who locks it; it returns after the term and the vesting delay, unless its owner cheats.
+    Stake,
+    /// Those behind whom most is locked, at most [`DELEGATES_MAX`].
+    Delegated,
+}
+
+impl Rule {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::GoodWill, Self::Stake, Self::Delegated];
+
+    /// The name, the same in every file and output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GoodWill => "good-will",
+            Self::Stake => "stake",
+            Self::Delegated => "delegated",
+        }
+    }
+
+    /// Whether the price of a slot stays its buyer's, locked for a time.
+    #[must_use]
+    pub const fn locks(self) -> bool {
+        matches!(self, Self::Stake | Self::Delegated)
+    }
+}
+
 /// The parameters of the rules; see `docs/genesis.md` for each one's reason.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Parameters {
+    /// Who gets weight.
+    pub rule: Rule,
     /// Length of an epoch.
     pub epoch_length: Millis,
     /// The least a slot costs.
@@ -121,6 +159,7 @@ pub struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         Self {
+            rule: Rule::GoodWill,
             epoch_length: Millis::from_secs(3_600),
             slot_price_min: Grains::from_good(1),
             validators_max: 100,
@@ -203,7 +242,7 @@ pub enum GenesisError {
         needed: u8,
     },
     /// More founding validators than the largest set.
-    #[error("{found} founding validators are more than validators_max = {limit}")]
+    #[error("{found} founding validators are more than the {limit} that parameters and rule allow")]
     TooManyFounders {
         /// How many stand in the file.
         found: usize,
@@ -213,6 +252,9 @@ pub enum GenesisError {
     /// A signer key stands twice, or a weight is zero.
     #[error("founder {0}: its signer key stands twice or its weight is zero")]
     BadFounder(PublicKey),
+    /// Weight that has to be locked, and is not there.
+    #[error("founder {0}: by this rule its weight is locked out of its balance, which holds less")]
+    UnbackedFounder(PublicKey),
     /// An account stands twice.
     #[error("account {0} stands twice in the balances")]
     TwiceInBalances(PublicKey),
@@ -286,7 +328,7 @@ impl Genesis {
         if found < usize::from(needed) {
             return Err(GenesisError::TooFewFounders { found, needed });
         }
-        let limit = self.parameters.validators_max;
+        let limit = self.parameters.seats_max();
         if found > usize::from(limit) {
             return Err(GenesisError::TooManyFounders { found, limit });
         }
@@ -296,11 +338,36 @@ impl Genesis {
                 return Err(GenesisError::BadFounder(founder.owner));
             }
         }
-        Ok(())
+        let backed = |founder: &&Founder| self.free_balance(&founder.owner).is_some();
+        match self.founders.iter().find(|founder| !backed(founder)) {
+            Some(founder) => Err(GenesisError::UnbackedFounder(founder.owner)),
+            None => Ok(()),
+        }
+    }
+
+    /// What an account has at the beginning, less what is locked for it as a founder; `None` where
+    /// that is more.
+    pub(crate) fn free_balance(&self, owner: &PublicKey) -> Option<Grains> {
+        let found = self.balances.binary_search_by_key(owner, |(key, _)| *key);
+        let balance = found.map_or(Grains::ZERO, |at| self.balances[at].1);
+        if !self.parameters.rule.locks() {
+            return Some(balance);
+        }
+        let own = self.founders.iter().filter(|founder| founder.owner == *owner);
+        own.map(|founder| founder.weight).try_fold(balance, Grains::checked_sub)
     }
 }
 
 impl Parameters {
+    /// The most validators in a set under the rule of the chain.
+    #[must_use]
+    pub fn seats_max(&self) -> u8 {
+        match self.rule {
+            Rule::GoodWill | Rule::Stake => self.validators_max,
+            Rule::Delegated => self.validators_max.min(DELEGATES_MAX),
+        }
+    }
+
     fn check(&self) -> Result<(), GenesisError> {
         let delays = 1..=DELAY_EPOCHS_MAX;
         let sealing = match self.sealing {
@@ -320,9 +387,12 @@ impl Parameters {
                 "1 to 100",
             ),
             (
-                (1..=self.validators_max).contains(&self.validators_min),
+                (1..=self.seats_max()).contains(&self.validators_min),
                 "validators_min",
-                "1 to validators_max",
+                match self.rule {
+                    Rule::Delegated => "1 to validators_max, and to 21 where delegates validate",
+                    Rule::GoodWill | Rule::Stake => "1 to validators_max",
+                },
             ),
             (delays.contains(&self.vote_window), "vote_window", "1 to 168 epochs"),
             (self.preference_percent <= 25, "preference_percent", "0 to 25"),

@@ -20,7 +20,7 @@ use toml::de::{DeTable, DeValue};
 
 use self::fields::{BALANCES, ECO, FOUNDER, PARAMETERS, ROOT, SEALING};
 use self::reader::{At, Fault, Item, Located, Section, ValueError};
-use crate::genesis::{EcoStatement, Founder, Genesis, GenesisError, Parameters, SealingRule};
+use crate::genesis::{EcoStatement, Founder, Genesis, GenesisError, Parameters, Rule, SealingRule};
 use crate::signature::PublicKey;
 use crate::units::Grains;
 use crate::validators::VALIDATORS_MAX;
@@ -98,7 +98,7 @@ fn whereabouts(
             return parameters.map_or(At(0), |section| section.key_at(name));
         }
         GenesisError::NoEcoStatement => "eco",
-        GenesisError::BadFounder(owner) => {
+        GenesisError::BadFounder(owner) | GenesisError::UnbackedFounder(owner) => {
             let index = genesis.founders.iter().position(|founder| founder.owner == *owner);
             return root.element_at("founders", index.unwrap_or(0));
         }
@@ -118,6 +118,7 @@ fn eco(section: &Section<'_>) -> Result<EcoStatement, Located> {
 
 fn read_parameters(section: &Section<'_>) -> Result<Parameters, Located> {
     let mut p = Parameters::default();
+    section.set("rule", &mut p.rule, rule)?;
     section.set("epoch_length", &mut p.epoch_length, Item::duration)?;
     section.set("slot_price_min", &mut p.slot_price_min, Item::money)?;
     section.set("validators_max", &mut p.validators_max, Item::integer)?;
@@ -140,6 +141,14 @@ fn read_parameters(section: &Section<'_>) -> Result<Parameters, Located> {
     section.set("block_bytes_max", &mut p.block_bytes_max, Item::integer)?;
     section.set("block_transactions_max", &mut p.block_transactions_max, Item::integer)?;
     Ok(p)
+}
+
+fn rule(item: &Item<'_>) -> Result<Rule, Located> {
+    item.parse(|text| match fields::RULES.iter().find(|(word, _)| *word == text) {
+        Some((_, rule)) => Ok(*rule),
+        None if text == "work" => Err(ValueError::Work),
+        None => Err(ValueError::Word),
+    })
 }
 
 fn sealing(item: &Item<'_>) -> Result<SealingRule, Located> {

@@ -5,6 +5,8 @@
 //! walks over accounts: what a transition needs stands in lists of its own.
 
 mod bounded;
+mod money;
+mod stake;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -13,10 +15,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::bounded::Bounded;
+pub use self::money::{is_money_conserved, sum_of_balances};
+pub use self::stake::{BACKERS_MAX, Stake, Unlocking};
 use crate::codec;
 use crate::genesis::Genesis;
 use crate::hash::{AssociationId, Digest32, Domain};
-use crate::leaves::{BucketIndex, LeafChanges, LeafKey, Leaves, Unavailable};
+use crate::leaves::{LeafChanges, LeafKey, Leaves, Unavailable};
 use crate::signature::PublicKey;
 use crate::transaction::{BallotKind, RequestAssociation};
 use crate::units::{Epoch, Grains, Height};
@@ -341,6 +345,12 @@ pub enum Key {
     Roster(Epoch),
     /// [`Tombstone`] of a signer or owner
     Tombstone(PublicKey),
+    /// [`Stake`] behind a signer
+    Stake(PublicKey),
+    /// [`Unlocking`]
+    Unlocking(Epoch),
+    /// [`Grains`] of all stakes
+    Locked,
 }
 
 impl Key {
@@ -364,6 +374,9 @@ impl Key {
             Self::Release(_) => 13,
             Self::Roster(_) => 14,
             Self::Tombstone(_) => 15,
+            Self::Stake(_) => 16,
+            Self::Unlocking(_) => 17,
+            Self::Locked => 18,
         }
     }
 
@@ -388,6 +401,9 @@ impl Key {
             Self::Release(epoch) => of(b"goodwatt/leaf/release", &epoch.get().to_be_bytes()),
             Self::Roster(epoch) => of(b"goodwatt/leaf/roster", &epoch.get().to_be_bytes()),
             Self::Tombstone(key) => of(b"goodwatt/leaf/tombstone", key.as_bytes()),
+            Self::Stake(key) => of(b"goodwatt/leaf/stake", key.as_bytes()),
+            Self::Unlocking(epoch) => of(b"goodwatt/leaf/unlocking", &epoch.get().to_be_bytes()),
+            Self::Locked => of(b"goodwatt/leaf/locked", &[]),
         }
     }
 }
@@ -422,23 +438,6 @@ pub(crate) fn parse<T: DeserializeOwned>(key: Key, value: &[u8]) -> Result<T, St
     let record = value.split_first().filter(|(kind, _)| **kind == key.kind());
     let record = record.and_then(|(_, record)| postcard::from_bytes(record).ok());
     record.ok_or_else(|| StateError::Damaged(key.leaf()))
-}
-
-/// The sum of all balances, in grains. Walks over the whole state: for checks, not for rules.
-///
-/// # Errors
-/// When the store fails or holds something else.
-pub fn sum_of_balances(leaves: &(impl Leaves + ?Sized)) -> Result<u64, StateError> {
-    let mut sum = 0_u64;
-    for index in BucketIndex::all() {
-        for (leaf, value) in leaves.bucket(index)?.iter() {
-            let Some((&ACCOUNT, record)) = value.split_first() else { continue };
-            let account: Account =
-                postcard::from_bytes(record).map_err(|_| StateError::Damaged(*leaf))?;
-            sum = sum.saturating_add(account.balance.get());
-        }
-    }
-    Ok(sum)
 }
 
 /// The state with the changes of a block that is being carried out on top.

@@ -105,6 +105,8 @@ pub enum Action {
     ReportEnergy(ReportEnergy),
     /// Proof that a validator signed two different things.
     SubmitEvidence(Box<Evidence>),
+    /// Locks coins behind somebody's bid, on a chain whose stake votes for delegates.
+    Delegate(Delegate),
 }
 
 impl Action {
@@ -120,6 +122,7 @@ impl Action {
             Self::VoteAssociation(_) => "vote_association",
             Self::ReportEnergy(_) => "report_energy",
             Self::SubmitEvidence(_) => "submit_evidence",
+            Self::Delegate(_) => "delegate",
         }
     }
 }
@@ -140,7 +143,7 @@ pub struct Transfer {
 pub struct BuySlot {
     /// The epoch bought: two after the present one.
     pub epoch: Epoch,
-    /// The donation; weight is linear in it.
+    /// The donation, or the stake, as the chain's rule says; weight is linear in it.
     pub amount: Grains,
     /// A fresh key that will sign in that slot.
     pub signer: PublicKey,
@@ -150,6 +153,17 @@ pub struct BuySlot {
     pub reveal_head: Digest32,
     /// The association that shall get the buyer's part, if it is admitted.
     pub preference: Option<AssociationId>,
+}
+
+/// See [`Action::Delegate`].
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Delegate {
+    /// The epoch of the bid: two after the present one.
+    pub epoch: Epoch,
+    /// The slot key of the bid.
+    pub signer: PublicKey,
+    /// How much is locked; the weight of the bid grows by it.
+    pub amount: Grains,
 }
 
 /// What a signer key signs to consent to a slot: the chain, the buyer, the epoch.
@@ -503,7 +517,8 @@ impl Transaction {
             Action::Transfer(_)
             | Action::WithdrawRequest(_)
             | Action::VoteAssociation(_)
-            | Action::ReportEnergy(_) => {}
+            | Action::ReportEnergy(_)
+            | Action::Delegate(_) => {}
         }
     }
 }

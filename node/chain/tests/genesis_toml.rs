@@ -1,7 +1,7 @@
 //! Genesis as text: what is read, what is refused and with which words, and the chain id.
 
 use goodwatt_chain::genesis::{
-    EcoStatement, EcoWay, Founder, Genesis, GenesisError, Parameters, SealingRule,
+    EcoStatement, EcoWay, Founder, Genesis, GenesisError, Parameters, Rule, SealingRule,
 };
 use goodwatt_chain::genesis_toml::GENESIS_TEXT_BYTES_MAX;
 use goodwatt_chain::hash::Digest32;
@@ -58,8 +58,8 @@ fn the_chain_id_is_the_same_everywhere() {
         assert_eq!(again.chain_id().to_string(), id, "the same after writing and reading");
         assert!(DOCUMENT.contains(id), "docs/genesis.md names it");
     };
-    check(EXAMPLE, "1fb783a964091c3dd100f8c4c1abe440abbb2358a5acfd3ca9061744407182c5");
-    check(DEVELOPMENT, "721806d5cf4cb7274d6133fc1f4d304d7c6dc0241b147894e002210196165678");
+    check(EXAMPLE, "1c052b0211756068679b0a6f664cda1e2f255835573ace4cb2aac3f1395e3887");
+    check(DEVELOPMENT, "ef535bd881c7d301786f3b1a37cf8dccf8b745e66e5fb76c058dff6943311670");
 }
 
 /// Rows of the document's tables that begin with a parameter of the example: name and default.
@@ -72,7 +72,7 @@ fn the_document_tells_the_defaults() {
         (known && name != "name" && name != "time").then(|| format!("{name} = {default}\n"))
     };
     let rows: Vec<_> = DOCUMENT.lines().filter_map(row).collect();
-    assert_eq!(rows.len(), 21, "{rows:?}");
+    assert_eq!(rows.len(), 22, "{rows:?}");
     let (head, _) = EXAMPLE.split_once("[parameters]\n").expect("there are parameters");
     let (_, tail) = EXAMPLE.split_once("[[founders]]").expect("there are founders");
     let text = format!("{head}[parameters]\n{}\n[[founders]]{tail}", rows.concat());
@@ -128,6 +128,34 @@ fn the_short_one_is_good() {
     assert_eq!(genesis.parameters.sealing, SealingRule::Immediate);
     let fewer = short().replace("sealing = \"immediate\"\n", "");
     assert_eq!(Genesis::from_toml(&fewer, "g.toml"), Ok(genesis), "parameters may be left out");
+}
+
+#[test]
+fn a_chain_has_one_of_three_rules_and_never_that_of_work() {
+    let with = |rule: &str| {
+        let text = short().replace("[parameters]\n", &format!("[parameters]\nrule = \"{rule}\"\n"));
+        Genesis::from_toml(&text, "g.toml")
+    };
+    for rule in Rule::ALL {
+        let genesis = with(rule.name()).expect("nothing is wrong");
+        assert_eq!(genesis.parameters.rule, rule);
+        assert_eq!(Genesis::from_toml(&genesis.to_toml(), "again.toml"), Ok(genesis));
+    }
+    let refused = |rule: &str| with(rule).expect_err("it is no rule of a chain").to_string();
+    let instead = r#"write `rule = "good-will", "stake" or "delegated"`"#;
+    assert_eq!(
+        refused("work"),
+        format!(
+            "g.toml:10:8: `rule`: hash puzzles exist in the simulator only \
+             (`goodwatt sim --rule work`), no chain runs on them: {instead}"
+        )
+    );
+    let unknown = format!("g.toml:10:8: `rule`: not one of the words known here: {instead}");
+    assert_eq!(refused("good"), unknown);
+    let text =
+        short().replace("\"5 good\"", "\"0.5 good\"").replace("sealing =", "rule = \"stake\"\n#");
+    let poor = Genesis::from_toml(&text, "g.toml").expect_err("it locks more than it has");
+    assert!(poor.to_string().starts_with("g.toml:14:1: founder good1"), "{poor}");
 }
 
 #[test]
@@ -396,6 +424,8 @@ prop_compose! {
         sizes in (256..=4_096_u32, 4_096..=700_000_u32, 100..=8_000_u32),
     ) -> Parameters {
         Parameters {
+            // A rule that locks coins needs founders who have them.
+            rule: Rule::GoodWill,
             epoch_length: Millis::new(times.0),
             slot_price_min: money[0].max(Grains::from_good(1)),
             validators_max: 100,

@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use common::make::{double_vote, renewal, report, request, transfer, voice, withdraw};
 use common::shadow::Shadow;
 use common::{Chain, association, good, grains, owner};
-use goodwatt_chain::genesis::SealingRule;
+use goodwatt_chain::genesis::{Rule, SealingRule};
 use goodwatt_chain::hash::AssociationId;
 use goodwatt_chain::ledger::BlockError;
 use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_chain::state::{Key, Release, Vesting};
-use goodwatt_chain::transaction::{Action, BallotKind, EnergyMethod, Transaction};
+use goodwatt_chain::transaction::{Action, BallotKind, Delegate, EnergyMethod, Transaction};
 use goodwatt_chain::units::{Epoch, Grains};
 use goodwatt_chain::validators::is_quorum;
 use proptest::prelude::*;
@@ -42,6 +42,12 @@ enum Step {
         association: usize,
         kind: BallotKind,
         approve: bool,
+    },
+    /// Coins behind a bid.
+    Back {
+        voter: u32,
+        bid: usize,
+        amount: u64,
     },
     /// All who can vote for it.
     Campaign {
@@ -80,6 +86,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..OWNERS, 0..OWNERS, amount())
             .prop_map(|(from, to, amount)| Step::Transfer { from, to, amount }),
         9 => proptest::collection::vec(offer, 1..7).prop_map(Step::Market),
+        4 => (0..OWNERS, 0..6_usize, 900_000..40_000_000_u64)
+            .prop_map(|(voter, bid, amount)| Step::Back { voter, bid, amount }),
         4 => (0..ASSOCIATIONS).prop_map(Step::Request),
         2 => (0..ASSOCIATIONS).prop_map(Step::Withdraw),
         2 => (0..ASSOCIATIONS).prop_map(Step::Renew),
@@ -114,8 +122,9 @@ struct World {
 }
 
 impl World {
-    fn new(reward: u64, validators_min: u8) -> Self {
+    fn new(rule: Rule, reward: u64, validators_min: u8) -> Self {
         let chain = Chain::with(FOUNDERS, |parameters| {
+            parameters.rule = rule;
             parameters.epoch_reward = grains(reward);
             parameters.validators_min = validators_min;
             parameters.validators_max = 6;
@@ -159,13 +168,13 @@ impl World {
         }
         let before = self.chain.ledger.in_charge().clone();
         let (vesting, release) = self.due();
-        let pool = self.chain.totals();
+        let (pool, stakes) = (self.chain.totals(), self.chain.stakes());
         match self.chain.try_seal(transactions) {
             Ok((block, _)) => {
                 self.sealed += 1;
                 self.vested += vesting.iter().map(|(_, amount)| amount).sum::<u64>();
                 let due = vesting.into_iter().chain(release);
-                self.shadow.follow(&self.chain, &before, due, &block);
+                self.shadow.follow(&self.chain, &before, due, stakes, &block);
             }
             // All of them were refused, so that nothing was left to seal.
             Err(BlockError::NothingToSeal) => assert_eq!(self.chain.totals(), pool),
@@ -262,6 +271,12 @@ impl World {
             Step::Vote { voter, association, kind, approve } => {
                 (owner(voter), voice(self.votable(association, kind)?, kind, approve))
             }
+            Step::Back { voter, bid, amount } => {
+                let bids = chain.bids();
+                let signer = bids.bids.get(bid)?.validator.signer;
+                let (epoch, amount) = (bids.epoch, grains(amount));
+                (owner(voter), Action::Delegate(Delegate { epoch, signer, amount }))
+            }
             Step::Report { owner: number, milliwatts, method, error } => {
                 let ended = chain.terms().previous?.epoch;
                 (owner(number), report(ended, milliwatts * 3_600_000, method, error))
@@ -310,8 +325,9 @@ proptest! {
         steps in proptest::collection::vec(step(), 40..80),
         reward in prop_oneof![Just(0), 1..200_000_000_u64],
         validators_min in 1..5_u8,
+        rule in prop_oneof![2 => Just(Rule::GoodWill), 1 => Just(Rule::Stake), 1 => Just(Rule::Delegated)],
     ) {
-        let mut world = World::new(reward, validators_min);
+        let mut world = World::new(rule, reward, validators_min);
         for step in &steps {
             world.take(step);
         }

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::hash::BlockId;
-use goodwatt_chain::leaves::Leaves;
 use goodwatt_chain::ledger::{LeafStore, Ledger};
 use goodwatt_chain::signature::PublicKey;
-use goodwatt_chain::state::{Key, Totals, sum_of_balances};
-use goodwatt_chain::units::{Grains, Height};
+use goodwatt_chain::state::is_money_conserved;
+use goodwatt_chain::units::Height;
 use goodwatt_consensus::{Mark, SignedStatement, Statement};
 
 /// What must never happen.
@@ -110,18 +108,9 @@ impl Check {
 
     /// All money is what genesis gave out and rewards minted.
     pub(crate) fn money<L: LeafStore>(&mut self, node: usize, ledger: &Ledger<L>) {
-        if !is_conserved(ledger.genesis(), ledger.leaves(), ledger) {
+        if is_money_conserved(ledger.genesis(), ledger.leaves()) != Ok(true) {
             let height = ledger.tip().height;
             self.violations.push(Violation::Money { node, height });
         }
     }
-}
-
-fn is_conserved<L: LeafStore>(genesis: &Genesis, leaves: &impl Leaves, ledger: &Ledger<L>) -> bool {
-    let totals: Totals = ledger.view().read_or_default(Key::Totals).unwrap_or_default();
-    let balances = sum_of_balances(leaves).unwrap_or(0);
-    let held =
-        [totals.pool, totals.deposits, totals.fees_in_flight, totals.vesting, totals.releasing];
-    let there: u64 = held.iter().map(|part| part.get()).sum::<u64>() + balances;
-    there == genesis.supply().map_or(0, Grains::get) + totals.minted.get()
 }

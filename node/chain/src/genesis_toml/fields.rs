@@ -1,7 +1,7 @@
 //! The keys of a genesis file, each with an example that messages show; of parameters also why
 //! they are there, for the comments of a written file.
 
-use crate::genesis::{EcoWay, SealingRule};
+use crate::genesis::{EcoWay, Rule, SealingRule};
 
 /// A key that a section may hold.
 #[derive(Debug)]
@@ -53,6 +53,11 @@ pub(super) const BALANCES: &Field = &field("good1...", r#""1000 good""#);
 
 /// The parameters, in the order in which a file is written.
 pub(super) const PARAMETERS: &[Field] = &[
+    parameter(
+        "rule",
+        r#""good-will", "stake" or "delegated""#,
+        "Who gets weight: who donates, who locks coins, or for whom locked coins vote.",
+    ),
     parameter("epoch_length", r#""1 h""#, "Length of an epoch, at least 1 s."),
     parameter("slot_price_min", r#""1 good""#, "The least a slot costs."),
     parameter("validators_max", "100", "The most validators in a set, 1 to 100."),
@@ -97,6 +102,12 @@ pub(super) const ECO_WAYS: [(&str, EcoWay); 4] = [
     ("replaces", EcoWay::Replaces),
     ("makes_up", EcoWay::MakesUp),
     ("worth_it", EcoWay::WorthIt),
+];
+
+pub(super) const RULES: [(&str, Rule); 3] = [
+    (Rule::GoodWill.name(), Rule::GoodWill),
+    (Rule::Stake.name(), Rule::Stake),
+    (Rule::Delegated.name(), Rule::Delegated),
 ];
 
 pub(super) const SEALING_RULES: [(&str, SealingRule); 3] = [

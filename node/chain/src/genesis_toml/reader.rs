@@ -69,6 +69,10 @@ pub(super) enum ValueError {
     Kind { found: &'static str, wanted: &'static str },
     #[error("not one of the words known here")]
     Word,
+    #[error(
+        "hash puzzles exist in the simulator only (`goodwatt sim --rule work`), no chain runs on them"
+    )]
+    Work,
     #[error("not a whole number from 0 to {0}")]
     Integer(u64),
     #[error("{len} bytes are more than the {limit} it may have")]

@@ -54,6 +54,7 @@ fn parameters(p: &Parameters) -> String {
     let power = quantity::format(p.assumed_power.get().into(), quantity::POWER);
     // In the order of `PARAMETERS`.
     let values = [
+        quoted(p.rule.name()),
         time(p.epoch_length),
         money(p.slot_price_min),
         p.validators_max.to_string(),

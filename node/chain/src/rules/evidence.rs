@@ -1,6 +1,6 @@
-//! Losing without a deposit: what a cheat still has is donated, and its key is marked.
+//! What a cheat loses: what it still has in the ledger is donated, and its key is marked.
 
-use super::{ExecuteError, Place, Refusal, slots};
+use super::{ExecuteError, Place, Refusal, slots, stakes};
 use crate::hash::Digest32;
 use crate::leaves::Leaves;
 use crate::signature::PublicKey;
@@ -63,7 +63,7 @@ fn roster_epochs<L: Leaves + ?Sized>(
     Ok((first..=now.get()).rev().map(Epoch::new).chain(before))
 }
 
-/// Takes the rest of its slots, its fees and its vesting rewards.
+/// Takes the rest of its slots, its fees, its vesting rewards, and its stake where it locked one.
 fn forfeit<L: Leaves + ?Sized>(
     view: &mut View<'_, L>,
     now: Epoch,
@@ -80,14 +80,22 @@ fn forfeit<L: Leaves + ?Sized>(
     }
     totals.fees_in_flight = totals.fees_in_flight.saturating_sub(fees);
     mark(&mut terms.next, owner);
+    let mut bids: Bids = view.read_or_default(Key::Bids)?;
+    let mut stake = Grains::ZERO;
+    if view.genesis.parameters.rule.locks() {
+        stake = stakes::forfeit(view, now, owner, &terms, &bids)?;
+    }
+    let frozen = terms.next.seats.clone();
     slots::drop_tombstoned(view.genesis, &mut terms);
+    if view.genesis.parameters.rule.locks() {
+        stakes::give_back_unseated(view, &frozen, &terms)?;
+    }
     view.write_terms(&terms);
 
-    let mut bids: Bids = view.read_or_default(Key::Bids)?;
     bids.bids.retain(|bid| bid.validator.owner != *owner);
     view.write(Key::Bids, &bids);
 
-    let donated = add(struck, fees);
+    let donated = add(stake, add(struck, fees));
     totals.pool = add(totals.pool, donated);
     totals.donated = add(totals.donated, donated);
     view.write(Key::Totals, &totals);

@@ -5,7 +5,9 @@ mod donations;
 mod energy;
 mod evidence;
 mod slots;
+mod stakes;
 mod transition;
+mod weight;
 
 use crate::genesis::Genesis;
 use crate::hash::ChainId;
@@ -86,6 +88,18 @@ pub enum Refusal {
     /// Pays less than the least price.
     #[error("a slot costs at least {0}")]
     UnderSlotPrice(Grains),
+    /// Something is preferred where nothing is donated.
+    #[error("by the rule of this chain nothing is donated for a slot: leave the preference out")]
+    NothingDonated,
+    /// Stake votes for nobody on this chain.
+    #[error("stake votes for nobody by the rule of this chain: buy a slot instead")]
+    NoDelegates,
+    /// No bid with this slot key.
+    #[error("no bid of the open epoch has this slot key")]
+    UnknownDelegate,
+    /// All places behind a bid are taken by higher amounts.
+    #[error("all places behind this bid are taken; an amount has to be above {0}")]
+    BackersFull(Grains),
     /// All places are taken by higher bids.
     #[error("all places are taken; a bid has to be above {0}")]
     Underbid(Grains),
@@ -260,6 +274,7 @@ const fn spent(action: &Action) -> Grains {
     match action {
         Action::Transfer(transfer) => transfer.amount,
         Action::BuySlot(slot) => slot.amount,
+        Action::Delegate(delegation) => delegation.amount,
         Action::RequestAssociation(request) => request.deposit,
         _ => Grains::ZERO,
     }
@@ -290,5 +305,6 @@ fn act<L: Leaves + ?Sized>(
         Action::VoteAssociation(vote) => associations::vote(view, place, &sender, vote),
         Action::ReportEnergy(report) => energy::report(view, &sender, report),
         Action::SubmitEvidence(evidence) => evidence::submit(view, place, evidence),
+        Action::Delegate(delegation) => weight::rule(view.genesis).back(view, &sender, delegation),
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{ExecuteError, Place, Refusal, donations};
+use super::{ExecuteError, Place, Refusal, stakes, weight};
 use crate::genesis::Genesis;
 use crate::hash::{Digest32, Domain};
 use crate::leaves::Leaves;
@@ -29,7 +29,7 @@ pub fn reveals_link(link: &Digest32) -> Digest32 {
     Digest32::of(REVEAL, &[link.as_bytes()])
 }
 
-/// Buys a slot: the price is donated at once, and nothing of it ever returns to the buyer.
+/// Buys a slot; what becomes of the price is the rule's to say.
 pub(super) fn buy<L: Leaves + ?Sized>(
     view: &mut View<'_, L>,
     place: &Place,
@@ -43,6 +43,9 @@ pub(super) fn buy<L: Leaves + ?Sized>(
     }
     check_keys(view, buyer, slot, &bids)?;
     if let Some(id) = slot.preference {
+        if view.genesis.parameters.rule.locks() {
+            return Err(Refusal::NothingDonated.into());
+        }
         let standing = view.read::<Standing>(Key::Standing(id))?;
         if !standing.is_some_and(|standing| matches!(standing.status, Status::Admitted { .. })) {
             return Err(Refusal::PreferenceNotAdmitted.into());
@@ -50,17 +53,21 @@ pub(super) fn buy<L: Leaves + ?Sized>(
     }
     let validator = Validator { owner: *buyer, signer: slot.signer, weight: slot.amount };
     let bid = Bid { validator, reveal_head: slot.reveal_head };
-    enter(&mut bids, bid, usize::from(view.genesis.parameters.validators_max) * 2)?;
+    let places = usize::from(view.genesis.parameters.validators_max) * 2;
+    let outbid = enter(&mut bids, bid, places)?;
     // Last, for it reads the most.
     if signs_already(view, &slot.signer)? {
         return Err(Refusal::SignerTaken.into());
     }
     view.write(Key::Bids, &bids);
-    donations::donate(view, place.epoch, slot.amount, slot.preference)?;
-    Ok(())
+    let rule = weight::rule(view.genesis);
+    if let Some(outbid) = outbid.filter(|_| view.genesis.parameters.rule.locks()) {
+        stakes::give_back(view, &outbid.validator.signer)?;
+    }
+    rule.take_price(view, place, &validator, slot.preference)
 }
 
-fn check_window(asked: Epoch, open: Epoch) -> Result<(), Refusal> {
+pub(super) fn check_window(asked: Epoch, open: Epoch) -> Result<(), Refusal> {
     match asked.cmp(&open) {
         core::cmp::Ordering::Less => Err(Refusal::SlotWindowPassed { asked, open }),
         core::cmp::Ordering::Greater => Err(Refusal::SlotWindowNotOpen { asked, open }),
@@ -113,8 +120,9 @@ fn signs_already<L: Leaves + ?Sized>(
 }
 
 /// Enters a bid; when all places are taken, the lowest of the others gives way to a higher one.
-fn enter(bids: &mut Bids, bid: Bid, places: usize) -> Result<(), Refusal> {
+fn enter(bids: &mut Bids, bid: Bid, places: usize) -> Result<Option<Bid>, Refusal> {
     let places = places.min(BIDS_MAX);
+    let mut outbid = None;
     if bids.bids.len() >= places {
         let lowest = bids.bids.iter().enumerate().rev().min_by_key(|(_, b)| b.validator.weight);
         let Some((at, lowest)) = lowest.map(|(at, bid)| (at, bid.validator.weight)) else {
@@ -123,12 +131,13 @@ fn enter(bids: &mut Bids, bid: Bid, places: usize) -> Result<(), Refusal> {
         if bid.validator.weight <= lowest {
             return Err(Refusal::Underbid(lowest));
         }
-        bids.bids.remove(at);
+        outbid = bids.bids.remove(at);
     }
-    bids.bids.push(bid).map_err(|_| Refusal::Underbid(Grains::ZERO))
+    bids.bids.push(bid).map_err(|_| Refusal::Underbid(Grains::ZERO))?;
+    Ok(outbid)
 }
 
-/// The set that `bids` make: the highest donations win, ties by hash of key and seed. `None`
+/// The set that `bids` make: the highest win, ties by hash of key and seed. `None`
 /// below the smallest set.
 pub(super) fn freeze(genesis: &Genesis, bids: &Bids, seed: Digest32) -> Option<Term> {
     let mut bids: Vec<&Bid> = bids.bids.iter().collect();
@@ -136,7 +145,7 @@ pub(super) fn freeze(genesis: &Genesis, bids: &Bids, seed: Digest32) -> Option<T
         let tie = Digest32::of(TIE, &[seed.as_bytes(), bid.validator.signer.as_bytes()]);
         (core::cmp::Reverse(bid.validator.weight), tie)
     });
-    bids.truncate(genesis.parameters.validators_max.into());
+    bids.truncate(genesis.parameters.seats_max().into());
     if bids.len() < usize::from(genesis.parameters.validators_min) {
         return None;
     }
@@ -241,7 +250,12 @@ pub(crate) fn founding_state<L: Leaves + ?Sized>(view: &mut View<'_, L>) {
     view.write(Key::Registry, &Registry::default());
     view.write(Key::Totals, &Totals::default());
     for (key, balance) in &genesis.balances {
-        view.write(Key::Account(*key), &Account { nonce: 0, balance: *balance });
+        // A genesis whose founders lock more than they have is refused before.
+        let balance = genesis.free_balance(key).unwrap_or(*balance);
+        view.write(Key::Account(*key), &Account { nonce: 0, balance });
+    }
+    if genesis.parameters.rule.locks() {
+        stakes::found(view);
     }
     view.keep();
 }

@@ -4,8 +4,10 @@
 //! However many epochs passed without a block, the work is bounded: only the terms, bids and
 //! schedules that exist are looked at.
 
+use alloc::vec::Vec;
+
 use super::slots::{self, SLOT_LEAD};
-use super::{associations, donations, energy};
+use super::{associations, donations, energy, stakes};
 use crate::block::Certificate;
 use crate::genesis::DELAY_EPOCHS_MAX;
 use crate::hash::{Digest32, Domain};
@@ -107,6 +109,9 @@ pub(crate) fn transition<L: Leaves + ?Sized>(
     for epoch in (ended.get()..=last).map(Epoch::new) {
         donations::vest(view, epoch)?;
         donations::release(view, epoch)?;
+        if view.genesis.parameters.rule.locks() {
+            stakes::unlock(view, epoch)?;
+        }
     }
     associations::count_and_expire(view, now)?;
     donations::spread(view, now)?;
@@ -123,6 +128,7 @@ fn rotate<L: Leaves + ?Sized>(
     let bids: Bids = view.read_or_default(Key::Bids)?;
     let seed = next_seed(&terms.next.seed, &terms.current.fold);
     let frozen = slots::freeze(genesis, &bids, seed);
+    let to_come: Vec<_> = terms.next.seats.iter().map(|seat| seat.validator.signer).collect();
     let one_on = now == ended.next();
     let (mut current, next) = if one_on {
         let next = frozen.unwrap_or_else(|| slots::carry_on(&terms.next));
@@ -141,6 +147,10 @@ fn rotate<L: Leaves + ?Sized>(
     let mut next = Term { epoch: now.next(), ..next };
     inherit_reveals(&mut next.seats, &current.seats);
 
+    if genesis.parameters.rule.locks() {
+        let kept = || current.seats.iter().chain(&next.seats);
+        stakes::let_go(view, &terms.current, &to_come, &bids, kept, now)?;
+    }
     keep_rosters(view, terms.previous.map(|previous| previous.epoch), ended, &current);
     view.write(Key::Bids, &Bids { epoch: now.after(SLOT_LEAD), ..Bids::default() });
     view.write_terms(&Terms { previous: Some(terms.current), current, next });

@@ -7,7 +7,9 @@ use goodwatt_chain::genesis::{DELAY_EPOCHS_MAX, Genesis};
 use goodwatt_chain::hash::{AssociationId, ChainId};
 use goodwatt_chain::leaves::{BucketIndex, LeafKey, Leaves};
 use goodwatt_chain::signature::PublicKey;
-use goodwatt_chain::state::{Key, Release, Standing, Term, Vesting};
+use goodwatt_chain::state::{
+    Key, Release, Stake, Standing, Term, Unlocking, Vesting, is_money_conserved,
+};
 use goodwatt_chain::transaction::{Action, Transaction, association_id};
 use goodwatt_chain::units::{Epoch, Grains};
 
@@ -60,11 +62,15 @@ impl Names {
             Key::Bids,
             Key::Attendance,
             Key::Registry,
+            Key::Locked,
         ];
-        let by_key =
-            |key: &PublicKey| [Key::Account(*key), Key::AssociationOf(*key), Key::Tombstone(*key)];
+        let by_key = |key: &PublicKey| {
+            [Key::Account(*key), Key::AssociationOf(*key), Key::Tombstone(*key), Key::Stake(*key)]
+        };
         let by_id = |id: &AssociationId| [Key::Standing(*id), Key::Dossier(*id), Key::Ballot(*id)];
-        let by_epoch = |epoch| [Key::Vesting(epoch), Key::Release(epoch), Key::Roster(epoch)];
+        let by_epoch = |epoch| {
+            [Key::Vesting(epoch), Key::Release(epoch), Key::Roster(epoch), Key::Unlocking(epoch)]
+        };
         let keys = (single.into_iter())
             .chain(self.keys.iter().flat_map(by_key))
             .chain(self.associations.iter().flat_map(by_id))
@@ -82,6 +88,7 @@ pub(crate) struct Audit {
     pub(crate) releasing: Grains,
     pub(crate) fees: Grains,
     pub(crate) deposits: Grains,
+    pub(crate) locked: Grains,
     pub(crate) leaves: usize,
     pub(crate) rosters: usize,
     /// The size of the largest leaf.
@@ -109,12 +116,46 @@ impl Chain {
         assert_eq!(audit.releasing, totals.releasing, "release schedules");
         assert_eq!(audit.fees, totals.fees_in_flight, "fees of seats");
         assert_eq!(audit.deposits, totals.deposits, "deposits of standings");
+        let locked: Grains = self.read(Key::Locked).unwrap_or_default();
+        assert_eq!(audit.locked, locked, "stakes");
+        assert_eq!(is_money_conserved(self.genesis(), self.ledger.leaves()), Ok(true));
         let parts = [audit.accounts, totals.pool, totals.deposits, totals.fees_in_flight];
-        let all = sum(parts.into_iter().chain([totals.vesting, totals.releasing]));
+        let all = sum(parts.into_iter().chain([totals.vesting, totals.releasing, locked]));
         let supply = self.genesis().supply().expect("genesis was checked");
         assert_eq!(all, sum([supply, totals.minted]), "money is conserved to the grain");
+        self.audit_stakes();
         assert!(audit.largest < LEAF_BYTES_MAX, "{audit:?}");
         audit
+    }
+
+    /// What is locked behind each slot key.
+    pub(crate) fn stakes(&self) -> BTreeMap<PublicKey, Stake> {
+        let stake = |key: &PublicKey| Some((*key, self.read::<Stake>(Key::Stake(*key))?));
+        self.names.keys.iter().filter_map(stake).collect()
+    }
+
+    /// Every slot weighs what is locked behind it, and every stake has one slot it waits for.
+    fn audit_stakes(&self) {
+        if !self.parameters().rule.locks() {
+            return assert!(self.stakes().is_empty(), "by this rule nothing is locked");
+        }
+        let (terms, bids, mut stakes) = (self.terms(), self.bids(), self.stakes());
+        let seats = terms.next.seats.iter().chain(&terms.current.seats);
+        let seats = seats.filter(|seat| !seat.tombstoned).map(|seat| seat.validator);
+        let slots: BTreeMap<_, _> =
+            seats.chain(bids.bids.iter().map(|bid| bid.validator)).map(|v| (v.signer, v)).collect();
+        for (signer, slot) in &slots {
+            let stake = stakes.remove(signer).expect("a slot has a stake");
+            let sum = sum(stake.backers.iter().map(|(_, amount)| *amount));
+            assert_eq!(sum, slot.weight, "weight is what is locked");
+            assert_eq!(stake.backers[0].0, slot.owner, "the owner stands first");
+        }
+        let now = self.epoch().get();
+        for epoch in (now + 1..=now + self.parameters().vesting_delay).map(Epoch::new) {
+            let unlocking: Unlocking = self.read(Key::Unlocking(epoch)).unwrap_or_default();
+            unlocking.slots.iter().for_each(|(_, signer)| drop(stakes.remove(signer)));
+        }
+        assert!(stakes.is_empty(), "these are never given back: {stakes:?}");
     }
 
     fn count(&self) -> Audit {
@@ -158,6 +199,10 @@ impl Audit {
             Key::Standing(_) => {
                 let standing: Standing = chain.read(key).expect("it is there");
                 plus(&mut self.deposits, standing.deposit);
+            }
+            Key::Stake(_) => {
+                let stake: Stake = chain.read(key).expect("it is there");
+                plus(&mut self.locked, sum(stake.backers.iter().map(|(_, amount)| *amount)));
             }
             Key::Roster(_) => self.rosters += 1,
             _ => {}

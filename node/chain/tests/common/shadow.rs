@@ -6,6 +6,7 @@ use goodwatt_chain::block::Block;
 use goodwatt_chain::hash::AssociationId;
 use goodwatt_chain::ledger::InCharge;
 use goodwatt_chain::signature::PublicKey;
+use goodwatt_chain::state::Stake;
 use goodwatt_chain::transaction::{Action, BallotKind, Transaction, association_id};
 use goodwatt_chain::units::Epoch;
 
@@ -14,7 +15,10 @@ use super::Chain;
 /// Balances and admitted associations, counted beside the ledger.
 pub(crate) struct Shadow {
     epoch: Epoch,
+    /// What each account has, on chains that lock coins together with what is locked.
     balances: BTreeMap<PublicKey, u64>,
+    /// What was locked behind each slot key before the block that is followed.
+    stakes: BTreeMap<PublicKey, Stake>,
     seen_now: BTreeSet<PublicKey>,
     seen_before: BTreeSet<PublicKey>,
     cheats: BTreeSet<PublicKey>,
@@ -52,6 +56,7 @@ impl Shadow {
         Self {
             epoch: Epoch::ZERO,
             balances: balances.map(|(key, balance)| (*key, balance.get())).collect(),
+            stakes: BTreeMap::new(),
             seen_now: BTreeSet::new(),
             seen_before: chain.owners_in_charge().into_iter().collect(),
             cheats: BTreeSet::new(),
@@ -74,8 +79,10 @@ impl Shadow {
         chain: &Chain,
         before: &InCharge,
         due: impl Iterator<Item = (PublicKey, u64)>,
+        stakes: BTreeMap<PublicKey, Stake>,
         block: &Block,
     ) {
+        self.stakes = stakes;
         self.owners.extend(before.validators.iter().map(|v| (v.signer, v.owner)));
         for commit in block.parent_certificate.iter().flat_map(|c| &c.signatures) {
             let signed = before.decided_tip.at(commit.validator.into()).expect("it was checked");
@@ -148,6 +155,9 @@ impl Shadow {
                 spend(self, transfer.amount.get());
                 self.credit(transfer.to, transfer.amount.get());
             }
+            // Locked coins stay their owner's.
+            Action::BuySlot(_) | Action::Delegate(_) if chain.parameters().rule.locks() => {}
+            Action::Delegate(_) => panic!("by this rule nobody votes for delegates"),
             // Into the pool, and never seen again on the buyer's side.
             Action::BuySlot(slot) => spend(self, slot.amount.get()),
             Action::RequestAssociation(request) => {
@@ -176,15 +186,29 @@ impl Shadow {
                 voice.1 = vote.approve;
             }
             Action::SubmitEvidence(evidence) => {
-                self.cheats.insert(self.owners[&evidence.signer()]);
+                let cheat = self.owners[&evidence.signer()];
+                self.cheats.insert(cheat);
+                // Lost with all that others locked behind it.
+                self.stakes.retain(|_, stake| {
+                    let lost = stake.backers[0].0 == cheat;
+                    for (account, amount) in stake.backers.iter().filter(|_| lost) {
+                        *self.balances.get_mut(account).expect("who locks has") -= amount.get();
+                    }
+                    !lost
+                });
             }
             Action::ReportEnergy(_) => {}
         }
     }
 
     pub(crate) fn compare(&self, chain: &Chain) {
+        let mut locked: BTreeMap<PublicKey, u64> = BTreeMap::new();
+        for (account, amount) in chain.stakes().values().flat_map(|stake| &stake.backers) {
+            *locked.entry(*account).or_default() += amount.get();
+        }
         for (key, balance) in &self.balances {
-            assert_eq!(chain.account(key).balance.get(), *balance, "balance of {key}");
+            let held = chain.account(key).balance.get() + locked.get(key).unwrap_or(&0);
+            assert_eq!(held, *balance, "balance of {key}");
         }
         let admitted: BTreeSet<_> = chain.registry().admitted.iter().copied().collect();
         assert_eq!(admitted, self.admitted.keys().copied().collect(), "admitted associations");

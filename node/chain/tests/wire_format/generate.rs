@@ -1,16 +1,18 @@
 //! Values of every type from a seed: the same on every machine.
 
 use goodwatt_chain::block::{Block, Certificate, CommitSignature, Header, RawTransaction};
-use goodwatt_chain::genesis::{EcoStatement, EcoWay, Founder, Genesis, Parameters, SealingRule};
+use goodwatt_chain::genesis::{
+    EcoStatement, EcoWay, Founder, Genesis, Parameters, Rule, SealingRule,
+};
 use goodwatt_chain::hash::{AssociationId, BlockId, ChainId, Digest32, TxId};
 use goodwatt_chain::proof::DecidedHeader;
 use goodwatt_chain::signature::{PublicKey, Signature};
 use goodwatt_chain::state::{
     Account, Attendance, Ballot, Bid, Bids, Bounded, Elector, Registry, Roster, Schedule, Seat,
-    Standing, Status, Term, Tombstone, Totals,
+    Stake, Standing, Status, Term, Tombstone, Totals, Unlocking,
 };
 use goodwatt_chain::transaction::{
-    Action, BallotKind, BuySlot, Category, CertificateProof, EnergyMethod, IdentityProof,
+    Action, BallotKind, BuySlot, Category, CertificateProof, Delegate, EnergyMethod, IdentityProof,
     RenewAssociation, ReportEnergy, RequestAssociation, SignatureScheme, Transfer, VoteAssociation,
     WithdrawRequest,
 };
@@ -202,6 +204,7 @@ made_of! {
     RequestAssociation { name, category, web, evidence, identity, deposit }
     RenewAssociation { association, evidence, identity }
     WithdrawRequest { association }
+    Delegate { epoch, signer, amount }
     VoteAssociation { association, kind, approve }
     ReportEnergy { epoch, energy, method, error_permille }
     CertificateProof { scheme, certificate, signature }
@@ -220,7 +223,7 @@ made_of! {
     Block { header, parent_certificate, transactions }
     EcoStatement { way, sentence, measure }
     Parameters {
-        epoch_length, slot_price_min, validators_max, validators_min, vote_window,
+        rule, epoch_length, slot_price_min, validators_max, validators_min, vote_window,
         preference_percent, association_cap, association_deposit, admission_epochs,
         cooling_epochs, release_delay, vesting_delay, epoch_reward, energy_price, assumed_power,
         sealing, block_interval_min, fee_min, transaction_bytes_max, block_bytes_max,
@@ -242,6 +245,8 @@ made_of! {
     Ballot { kind, closes, active_weight, electors }
     Roster { begun_at, validators }
     Tombstone { epoch }
+    Stake { backers }
+    Unlocking { slots }
 }
 
 one_of! {
@@ -254,6 +259,7 @@ one_of! {
         Self::VoteAssociation(make(s)),
         Self::ReportEnergy(make(s)),
         Self::SubmitEvidence(make(s)),
+        Self::Delegate(make(s)),
     ];
     Category: |s| [
         Self::Climate, Self::Hunger, Self::Diseases, Self::Children, Self::HumanCondition,
@@ -273,6 +279,7 @@ one_of! {
         { let first = make(s); Self::Proposals(first, make(s)) },
     ];
     EcoWay: |s| [Self::Solves, Self::Replaces, Self::MakesUp, Self::WorthIt];
+    Rule: |s| [Self::GoodWill, Self::Stake, Self::Delegated];
     SealingRule: |s| [
         Self::Immediate,
         { let transactions = make(s); Self::Count { transactions, interval: make(s) } },

@@ -14,14 +14,14 @@ use goodwatt_chain::merkle::{self, InclusionProof};
 use goodwatt_chain::proof::{AncestorProof, DecidedHeader, StateLeafProof, TransactionProof};
 use goodwatt_chain::signature::Signature;
 use goodwatt_chain::state::{
-    Account, Attendance, Ballot, Bids, Dossier, Registry, Release, Roster, Standing, Term,
-    Tombstone, Totals, Vesting,
+    Account, Attendance, Ballot, Bids, Dossier, Registry, Release, Roster, Stake, Standing, Term,
+    Tombstone, Totals, Unlocking, Vesting,
 };
 use goodwatt_chain::transaction::{
     ChainTag, Content, TRANSACTION_BYTES_MAX, TRANSACTION_VERSION, Transaction,
 };
 use goodwatt_chain::tree::{StateProof, StateTree};
-use goodwatt_chain::units::Height;
+use goodwatt_chain::units::{Grains, Height};
 use goodwatt_chain::validators::ValidatorSet;
 use goodwatt_chain::vote::{Evidence, SignedProposal, SignedVote};
 use serde::Serialize;
@@ -70,6 +70,9 @@ pub(crate) fn of_all_types() -> Vec<(String, String)> {
         of::<Release>("release"),
         of::<Roster>("roster"),
         of::<Tombstone>("tombstone"),
+        of::<Stake>("stake"),
+        of::<Unlocking>("unlocking"),
+        of::<Grains>("locked"),
     ]
 }
 

@@ -16,11 +16,11 @@ use goodwatt_chain::reveal::RevealChain;
 use goodwatt_chain::rules::reveals_link;
 use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_chain::state::{
-    Account, Attendance, Ballot, Bid, Bids, Elector, Key, Registry, Release, Roster, Seat,
-    Standing, Status, Term, Tombstone, Totals, Vesting,
+    Account, Attendance, Ballot, Bid, Bids, Elector, Key, Registry, Release, Roster, Seat, Stake,
+    Standing, Status, Term, Tombstone, Totals, Unlocking, Vesting,
 };
 use goodwatt_chain::transaction::{
-    Action, BallotKind, BuySlot, Category, CertificateProof, EnergyMethod, IdentityProof,
+    Action, BallotKind, BuySlot, Category, CertificateProof, Delegate, EnergyMethod, IdentityProof,
     RenewAssociation, ReportEnergy, RequestAssociation, SignatureScheme, Transaction, Transfer,
     VoteAssociation, WithdrawRequest, association_id, identity_statement, renewal_statement,
     slot_consent,
@@ -362,6 +362,7 @@ fn transactions() -> Vec<(String, String)> {
         error_permille: 10,
     };
     let withdrawal = WithdrawRequest { association };
+    let delegation = Delegate { epoch: Epoch::new(2), signer: public(4), amount: good(3) };
     vec![
         transaction("transfer", &transfer()),
         transaction("buy_slot", &buy_slot()),
@@ -371,6 +372,7 @@ fn transactions() -> Vec<(String, String)> {
         transaction("vote_association", &sign(5, Action::VoteAssociation(vote))),
         transaction("report_energy", &sign(6, Action::ReportEnergy(report))),
         transaction("submit_evidence", &sign(7, Action::SubmitEvidence(votes().into()))),
+        transaction("delegate", &sign(8, Action::Delegate(delegation))),
     ]
 }
 
@@ -449,6 +451,12 @@ fn records() -> Vec<(String, String)> {
         vector("release", &Release { entries: donation.into_iter().collect() }),
         vector("roster", &Roster { begun_at: Height::new(300), validators: validators() }),
         vector("tombstone", &Tombstone { epoch: Epoch::new(7) }),
+        vector(
+            "stake",
+            &Stake { backers: [(public(1), good(5)), (public(7), good(2))].into_iter().collect() },
+        ),
+        vector("unlocking", &Unlocking { slots: [(public(1), public(2))].into_iter().collect() }),
+        vector("locked", &good(7)),
     ]
 }
 
@@ -536,5 +544,8 @@ fn leaves() -> Vec<(&'static str, Key)> {
         ("leaf.release", Key::Release(epoch)),
         ("leaf.roster", Key::Roster(epoch)),
         ("leaf.tombstone", Key::Tombstone(key)),
+        ("leaf.stake", Key::Stake(key)),
+        ("leaf.unlocking", Key::Unlocking(epoch)),
+        ("leaf.locked", Key::Locked),
     ]
 }

@@ -306,13 +306,23 @@ pub enum KeyCommand {
 /// `goodwatt slot`.
 #[derive(Debug, Subcommand)]
 pub enum SlotCommand {
-    /// Buy a slot in the epoch that is on sale: the price is donated
+    /// Buy a slot in the epoch that is on sale: the price is donated, or locked by the rule of the chain
     Buy {
-        /// The donation, with its unit
+        /// The price, with its unit
         amount: Grains,
         /// Association that gets the buyer's part, at most a quarter
         #[arg(long, value_name = "ID")]
         prefer: Option<AssociationId>,
+        /// Fee and waiting
+        #[command(flatten)]
+        sending: Sending,
+    },
+    /// Lock coins behind a bid for that epoch, on a chain whose stake votes for delegates
+    Back {
+        /// Owner of the bid, as `goodwatt slot list` shows it
+        owner: PublicKey,
+        /// How much, with its unit
+        amount: Grains,
         /// Fee and waiting
         #[command(flatten)]
         sending: Sending,

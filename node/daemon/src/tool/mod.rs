@@ -107,6 +107,9 @@ fn slot(context: &Context, command: &SlotCommand) -> Result<(), ToolError> {
         SlotCommand::Buy { amount, prefer, sending } => {
             sending::buy_slot(context, *amount, *prefer, sending)
         }
+        SlotCommand::Back { owner, amount, sending } => {
+            sending::back_slot(context, *owner, *amount, sending)
+        }
         SlotCommand::List => show::slots(context),
     }
 }

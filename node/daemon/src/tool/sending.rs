@@ -6,7 +6,7 @@ use std::path::Path;
 use goodwatt_chain::hash::{AssociationId, Digest32};
 use goodwatt_chain::signature::{PublicKey, Signature};
 use goodwatt_chain::transaction::{
-    Action, BallotKind, BuySlot, CertificateProof, IdentityProof, RenewAssociation,
+    Action, BallotKind, BuySlot, CertificateProof, Delegate, IdentityProof, RenewAssociation,
     RequestAssociation, SignatureScheme, VoteAssociation, WithdrawRequest, association_id,
     identity_statement, renewal_statement,
 };
@@ -18,7 +18,7 @@ use super::error::ToolError;
 use super::output::line;
 use super::wallet::{Wallet, transfer};
 use crate::hex;
-use crate::protocol::{Call, FreshSigner, Submitted};
+use crate::protocol::{Call, FreshSigner, Slots, Submitted};
 
 /// `goodwatt send`.
 pub(super) fn send(
@@ -62,6 +62,24 @@ pub(super) fn buy_slot(
     let fresh: FreshSigner = wallet.client.call(Call::NewSigner { buyer })?;
     let action = buy_slot_action(&fresh, amount, preference)
         .ok_or_else(|| ToolError::failed("the daemon gave a signer key that is not understood"))?;
+    submit(context, &mut wallet, action, sending)
+}
+
+/// `goodwatt slot back`.
+pub(super) fn back_slot(
+    context: &Context,
+    owner: PublicKey,
+    amount: Grains,
+    sending: &Sending,
+) -> Result<(), ToolError> {
+    let mut wallet = Wallet::open(context)?;
+    let slots: Slots = wallet.client.call(Call::Slots)?;
+    let (epoch, owner) = (Epoch::new(slots.open_epoch), owner.to_string());
+    let bid = slots.bids.iter().find(|bid| bid.owner == owner);
+    let signer = bid.and_then(|bid| bid.signer.parse().ok()).ok_or_else(|| {
+        ToolError::failed(format!("{owner} has no bid for {epoch}: see goodwatt slot list"))
+    })?;
+    let action = Action::Delegate(Delegate { epoch, signer, amount });
     submit(context, &mut wallet, action, sending)
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::leaves::MemoryLeaves;
 use goodwatt_chain::ledger::Ledger;
-use goodwatt_chain::state::{Key, Totals};
-use goodwatt_chain::units::{Grains, Height};
+use goodwatt_chain::state::{Key, Totals, is_money_conserved};
+use goodwatt_chain::units::Height;
 use goodwatt_store::{BlockLog, DataDirLock, Folder};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -105,7 +105,9 @@ fn summarize(
 ) -> Result<Report, ToolError> {
     let ledger = &replayed.ledger;
     let totals: Totals = ledger.view().read_or_default(Key::Totals).map_err(ToolError::failed)?;
-    let money_conserved = money_is_conserved(ledger, &totals)?;
+    // Invariant 1: all money is what genesis gave out and rewards minted, to the last grain.
+    let money_conserved =
+        is_money_conserved(ledger.genesis(), ledger.leaves()).map_err(ToolError::failed)?;
     if !money_conserved {
         return Err(damaged("the sum of all money is not what genesis and rewards make it"));
     }
@@ -117,15 +119,4 @@ fn summarize(
         donated_grains: totals.donated.get(),
         money_conserved,
     })
-}
-
-/// Invariant 1: all money is what genesis gave out and rewards minted, to the last grain.
-fn money_is_conserved(ledger: &Ledger<MemoryLeaves>, totals: &Totals) -> Result<bool, ToolError> {
-    let balances =
-        goodwatt_chain::state::sum_of_balances(ledger.leaves()).map_err(ToolError::failed)?;
-    let held =
-        [totals.pool, totals.deposits, totals.fees_in_flight, totals.vesting, totals.releasing];
-    let there: u64 = held.iter().map(|part| part.get()).sum::<u64>() + balances;
-    let genesis = ledger.genesis().supply().map_or(0, Grains::get);
-    Ok(there == genesis + totals.minted.get())
 }

@@ -203,6 +203,7 @@ pub(super) fn transaction(
             (Some(transfer.to), Some(transfer.amount), Some(transfer.memo.to_string()))
         }
         Action::BuySlot(slot) => (None, Some(slot.amount), None),
+        Action::Delegate(delegation) => (None, Some(delegation.amount), None),
         Action::RequestAssociation(request) => (None, Some(request.deposit), None),
         _ => (None, None, None),
     };
