@@ -330,7 +330,7 @@ impl<L: LeafStore> Ledger<L> {
         check_sealing(self, header, block.transactions.len())?;
         let transactions = match signatures {
             Signatures::Verified(transactions) => {
-                check_certificate_hash(block)?;
+                block.check_certificate_hash()?;
                 transactions
             }
             Signatures::Collect(batch) => self.collect_all(block, batch)?,
@@ -428,7 +428,7 @@ impl<L: LeafStore> Ledger<L> {
         block: &Block,
         batch: &mut Batch,
     ) -> Result<Vec<Transaction>, BlockError> {
-        check_certificate_hash(block)?;
+        block.check_certificate_hash()?;
         if let Some(certificate) = &block.parent_certificate {
             certificate.check(&self.chain, &self.in_charge.decided_tip, batch)?;
         }
@@ -464,12 +464,18 @@ impl<L: LeafStore> Ledger<L> {
     }
 }
 
-fn check_certificate_hash(block: &Block) -> Result<(), BlockError> {
-    let hash = certificate_hash(block.parent_certificate.as_ref());
-    if hash == block.header.parent_certificate_hash {
-        Ok(())
-    } else {
-        Err(BlockError::WrongField("parent certificate hash"))
+impl Block {
+    /// Checks that the parent's certificate in the body is the one that the header names.
+    ///
+    /// # Errors
+    /// [`BlockError::WrongField`] where it is another one.
+    pub fn check_certificate_hash(&self) -> Result<(), BlockError> {
+        if certificate_hash(self.parent_certificate.as_ref()) == self.header.parent_certificate_hash
+        {
+            Ok(())
+        } else {
+            Err(BlockError::WrongField("parent certificate hash"))
+        }
     }
 }
 

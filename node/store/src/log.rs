@@ -177,11 +177,7 @@ impl BlockLog {
     }
 
     /// Writes records into as few segments as they fit, each with one sync.
-    fn write_all(
-        &mut self,
-        first: Height,
-        payloads: &[impl AsRef<[u8]>],
-    ) -> Result<(), DiskError> {
+    fn write_all(&mut self, first: Height, payloads: &[impl AsRef<[u8]>]) -> Result<(), DiskError> {
         let (mut height, mut group, mut bytes) = (first, Vec::new(), 0);
         for payload in payloads {
             let record = record::encode(height, payload.as_ref());
