@@ -311,7 +311,11 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
 
     fn work(&mut self, now: Now) -> Result<(), Stuck> {
         self.flush_relay(now);
-        self.write_taken(now)?;
+        if self.unwritten.is_some() {
+            self.write_taken(now)?;
+            self.take_ready(now);
+            self.catch_up(now);
+        }
         self.append_decided(now)?;
         self.ask_again(now);
         self.nudge_others(now);

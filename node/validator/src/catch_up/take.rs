@@ -30,7 +30,7 @@ pub(crate) struct Unwritten {
 
 impl<S: StateStore, K: Signers> Validator<S, K> {
     /// Takes over all blocks that are there, in batches.
-    pub(super) fn take_ready(&mut self, now: Now) {
+    pub(crate) fn take_ready(&mut self, now: Now) {
         while self.unwritten.is_none() {
             let tip = self.ledger.tip().height;
             self.peers.catch_up.forget_until(tip);
