@@ -94,6 +94,9 @@ pub enum Signatures<'a> {
     Verify,
     /// The caller's: they are added to its batch, and nothing is final until that is verified.
     Collect(&'a mut Batch),
+    /// Nobody's: the caller verified all of them, and hands over the transactions it decoded with
+    /// [`Ledger::collect`].
+    Verified(Vec<Transaction>),
 }
 
 /// A block that was carried out, not yet committed.
@@ -325,16 +328,21 @@ impl<L: LeafStore> Ledger<L> {
         let header = &block.header;
         self.check_header(header)?;
         check_sealing(self, header, block.transactions.len())?;
-        let mut own = Batch::default();
-        let (batch, verify) = match signatures {
-            Signatures::Verify => (&mut own, true),
-            Signatures::Collect(batch) => (batch, false),
+        let transactions = match signatures {
+            Signatures::Verified(transactions) => {
+                block.check_certificate_hash()?;
+                transactions
+            }
+            Signatures::Collect(batch) => self.collect_all(block, batch)?,
+            Signatures::Verify => {
+                let mut batch = Batch::default();
+                let transactions = self.collect_all(block, &mut batch)?;
+                if !batch.verify() {
+                    return Err(BlockError::Signature);
+                }
+                transactions
+            }
         };
-        self.check_certificate(block, batch)?;
-        let transactions = self.decode_transactions(block, batch)?;
-        if verify && !batch.verify() {
-            return Err(BlockError::Signature);
-        }
         let mut work = Work::begin(self, header, block.parent_certificate.as_ref())?;
         for (index, transaction) in transactions.iter().enumerate() {
             if !work.has_room(self, transaction) {
@@ -415,20 +423,24 @@ impl<L: LeafStore> Ledger<L> {
         Ok(())
     }
 
-    fn check_certificate(&self, block: &Block, batch: &mut Batch) -> Result<(), BlockError> {
-        let hash = certificate_hash(block.parent_certificate.as_ref());
-        if hash != block.header.parent_certificate_hash {
-            return Err(BlockError::WrongField("parent certificate hash"));
+    fn collect_all(
+        &self,
+        block: &Block,
+        batch: &mut Batch,
+    ) -> Result<Vec<Transaction>, BlockError> {
+        block.check_certificate_hash()?;
+        if let Some(certificate) = &block.parent_certificate {
+            certificate.check(&self.chain, &self.in_charge.decided_tip, batch)?;
         }
-        match &block.parent_certificate {
-            Some(certificate) => {
-                Ok(certificate.check(&self.chain, &self.in_charge.decided_tip, batch)?)
-            }
-            None => Ok(()),
-        }
+        self.collect(block, batch)
     }
 
-    fn decode_transactions(
+    /// Decodes the transactions of a block, and adds their signatures to a batch. Whether they may
+    /// stand in that block is for [`Self::check`] to say.
+    ///
+    /// # Errors
+    /// When they are too many, or one of them is none.
+    pub fn collect(
         &self,
         block: &Block,
         batch: &mut Batch,
@@ -449,6 +461,21 @@ impl<L: LeafStore> Ledger<L> {
             Ok(transaction)
         };
         block.transactions.iter().enumerate().map(decode).collect()
+    }
+}
+
+impl Block {
+    /// Checks that the parent's certificate in the body is the one that the header names.
+    ///
+    /// # Errors
+    /// [`BlockError::WrongField`] where it is another one.
+    pub fn check_certificate_hash(&self) -> Result<(), BlockError> {
+        if certificate_hash(self.parent_certificate.as_ref()) == self.header.parent_certificate_hash
+        {
+            Ok(())
+        } else {
+            Err(BlockError::WrongField("parent certificate hash"))
+        }
     }
 }
 

@@ -220,6 +220,23 @@ pub struct Status {
     pub usage: Usage,
     /// Signatures the guard refused since start.
     pub guard_refusals: u64,
+    /// How far catching up has come, while it is behind others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catching_up: Option<CatchingUp>,
+}
+
+/// How far catching up has come.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct CatchingUp {
+    /// The height where it began.
+    pub from: u64,
+    /// The height that others say they have.
+    pub target: u64,
+    /// How much of it is done.
+    pub percent: u64,
+    /// How long it may still take, as fast as it went so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
 }
 
 /// What the daemon's process uses.

@@ -19,12 +19,14 @@
 //! A record that is not whole, with nothing valid behind it, is what a power cut leaves: it is cut
 //! off when opening, and reported. A bad record with valid ones behind it is damage: it is
 //! reported with file, offset and height and never skipped. [`BlockLog::heal`] puts the block of a
-//! peer in its place; [`BlockLog::cut_from`] gives up what follows, to be fetched again.
+//! peer in its place; [`BlockLog::cut_from`] gives up what follows, to be fetched again. Blocks
+//! that were appended many at a time are an exception, see [`BlockLog::append_all`].
 
 use goodwatt_chain::units::Height;
 
 use crate::disk::{Access, DiskError, Folder, NamedFile};
 
+mod bulk;
 mod heal;
 mod open;
 mod read;
@@ -69,6 +71,8 @@ pub struct BlockLog {
     segments: Vec<Segment>,
     /// The file of the last segment while it has no footer.
     active: Option<Active>,
+    /// From this height on, blocks were appended many at a time.
+    bulk: Option<Height>,
 }
 
 /// The file that is appended to.
@@ -154,23 +158,57 @@ impl BlockLog {
     /// # Errors
     /// [`LogError::NotNext`] unless `height` follows the tip; an empty log takes any.
     pub fn append(&mut self, height: Height, payload: &[u8]) -> Result<(), LogError> {
-        if payload.len() > PAYLOAD_BYTES_MAX {
-            return Err(LogError::TooLarge { bytes: payload.len() });
+        self.check_next(height, &[payload])?;
+        self.end_bulk()?;
+        self.write_all(height, &[payload])?;
+        Ok(())
+    }
+
+    /// Refuses what does not follow the tip, or is too large for a record.
+    fn check_next(&self, first: Height, payloads: &[impl AsRef<[u8]>]) -> Result<(), LogError> {
+        let mut sizes = payloads.iter().map(|payload| payload.as_ref().len());
+        if let Some(bytes) = sizes.find(|bytes| *bytes > PAYLOAD_BYTES_MAX) {
+            return Err(LogError::TooLarge { bytes });
         }
-        if let Some(want) = self.tip().map(Height::next).filter(|want| *want != height) {
-            return Err(LogError::NotNext { want, got: height });
+        match self.tip().map(Height::next).filter(|want| *want != first) {
+            Some(want) => Err(LogError::NotNext { want, got: first }),
+            None => Ok(()),
         }
-        let record = record::encode(height, payload);
-        if self.active.is_some() && !self.has_room(record.len() as u64) {
+    }
+
+    /// Writes records into as few segments as they fit, each with one sync.
+    fn write_all(&mut self, first: Height, payloads: &[impl AsRef<[u8]>]) -> Result<(), DiskError> {
+        let (mut height, mut group, mut bytes) = (first, Vec::new(), 0);
+        for payload in payloads {
+            let record = record::encode(height, payload.as_ref());
+            height = height.next();
+            if !group.is_empty() && !self.has_room(bytes + record.len() as u64) {
+                self.write_group(&group)?;
+                group.clear();
+                bytes = 0;
+            }
+            bytes += record.len() as u64;
+            group.push(record);
+        }
+        if group.is_empty() { Ok(()) } else { self.write_group(&group) }
+    }
+
+    /// Writes records with one sync, in a new segment where the last one has no room for them.
+    fn write_group(&mut self, records: &[Vec<u8>]) -> Result<(), DiskError> {
+        let bytes: usize = records.iter().map(Vec::len).sum();
+        if self.active.is_some() && !self.has_room(bytes as u64) {
             self.seal()?;
         }
         match (&mut self.active, self.segments.last_mut()) {
             (Some(active), Some(segment)) => {
-                active.append(segment, &record, self.sizes.ahead_bytes)?;
+                active.append(segment, records, self.sizes.ahead_bytes)
             }
-            _ => self.start_segment(height, &record)?,
+            _ => {
+                let first = self.segments.last().map(Segment::next);
+                let height = first.or_else(|| record::height_of(records.first()?));
+                self.start_segment(height.unwrap_or_default(), records)
+            }
         }
-        Ok(())
     }
 
     /// Removes whole segments of which every block lies below `height`. The last one stays.
@@ -188,10 +226,11 @@ impl BlockLog {
         self.folder.sync()
     }
 
+    /// Whether so many bytes more fit into the segment that is appended to, or into a new one.
     fn has_room(&self, bytes: u64) -> bool {
-        self.segments
-            .last()
-            .is_none_or(|last| u64::from(last.end) + bytes <= self.sizes.segment_bytes)
+        let last = self.active.as_ref().and(self.segments.last());
+        let end = last.map_or(segment::HEADER_BYTES as u64, |last| u64::from(last.end));
+        end + bytes <= self.sizes.segment_bytes
     }
 
     /// Closes the last segment with a footer, so that opening need not walk it.
@@ -210,8 +249,8 @@ impl BlockLog {
         Ok(())
     }
 
-    /// Makes the next segment together with its first record.
-    fn start_segment(&mut self, first: Height, record: &[u8]) -> Result<(), DiskError> {
+    /// Makes the next segment together with its first records.
+    fn start_segment(&mut self, first: Height, records: &[Vec<u8>]) -> Result<(), DiskError> {
         let mut segment = Segment::new(first);
         let mut file = self.folder.open(&segment.name(), Access::Write)?;
         // An earlier try may have left something.
@@ -219,7 +258,7 @@ impl BlockLog {
         file.write_at(0, &segment::header(first))?;
         let filled = u64::from(segment.end);
         let mut active = Active { file, filled, leftover: false };
-        active.append(&mut segment, record, self.sizes.ahead_bytes)?;
+        active.append(&mut segment, records, self.sizes.ahead_bytes)?;
         self.folder.sync()?;
         self.segments.push(segment);
         self.active = Some(active);
@@ -231,17 +270,17 @@ impl Active {
     fn append(
         &mut self,
         segment: &mut Segment,
-        record: &[u8],
+        records: &[Vec<u8>],
         ahead_bytes: u64,
     ) -> Result<(), DiskError> {
         self.cut_leftover(segment)?;
-        if let Err(error) = self.write(u64::from(segment.end), record, ahead_bytes) {
+        if let Err(error) = self.write(u64::from(segment.end), &records.concat(), ahead_bytes) {
             self.leftover = true;
             // Give the space back at once; where that fails the next append tries again.
             drop(self.cut_leftover(segment));
             return Err(error);
         }
-        segment.push(record.len() as u32);
+        records.iter().for_each(|record| segment.push(record.len() as u32));
         Ok(())
     }
 

@@ -1,225 +1,267 @@
-//! Catching up with others: blocks are asked for in batches, and each batch is verified as one.
+//! Catching up with others: headers first, then bodies from several peers at once.
+//!
+//! A header names the one before it, so one certificate proves a whole run of headers: as far as the
+//! set in charge decides them, which is as far as the state tells. Whatever body has a proven id is
+//! good, whoever gives it. ADR 0016 has the reasons.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | whom to ask for what | this file |
+//! | what is held, proven and asked for | `window` |
+//! | blocks verified together, onto the card, into the ledger | `take` |
+//! | answers to others | `give` |
 
-use std::sync::Arc;
+mod give;
+mod take;
+mod window;
 
-use goodwatt_chain::block::Certificate;
-use goodwatt_chain::codec;
-use goodwatt_chain::ledger::Signatures;
-use goodwatt_chain::signature::Batch;
-use goodwatt_chain::transaction::Transaction;
-use goodwatt_chain::units::Height;
+use goodwatt_chain::block::{Certificate, Header};
+use goodwatt_chain::units::{Height, HeightDelta};
 use goodwatt_units::Millis;
 
-use crate::message::{LoggedBlock, MESSAGE_BYTES_MAX, Message, SealedHeader};
+pub(crate) use self::take::Unwritten;
+pub(crate) use self::window::CatchUp;
+use self::window::{Body, Range};
+use crate::message::{LoggedBlock, Message, SealedHeader};
 use crate::parts::{Now, Output, PeerId, Signers, StateStore, To};
-use crate::stuck::Stuck;
 use crate::validator::Validator;
 
+/// How many headers are asked for at a time: decoded they take 2 MB at the most.
+const HEADERS: u16 = 256;
+/// How many proven headers may be ahead of the bodies; each takes 32 bytes.
+const HEADERS_AHEAD: usize = 1_024;
 /// How many blocks are asked for at a time.
-const BATCH_BLOCKS: u16 = 128;
-/// How many headers are asked for at a time.
-const BATCH_HEADERS: u16 = 512;
-/// How many bytes of blocks go into one answer; there is room for one full block above.
-const ANSWER_BYTES: usize = 512 << 10;
-/// What goes around the blocks of an answer at the most.
-const ENVELOPE_BYTES: usize = 1 << 10;
-/// How long an answer may take before somebody else is asked.
+const BLOCKS: u64 = 32;
+/// Who is so little behind asks for blocks at once: the last one's certificate proves the others.
+const FEW: u64 = 32;
+/// How long an answer may take before somebody else is asked. What comes later is still taken.
 const PATIENCE: Millis = Millis::from_secs(5);
+/// How long nobody is asked once everybody has failed.
+const PAUSE: Millis = Millis::from_secs(5);
 
-/// What was asked of whom.
-#[derive(Debug, Default)]
-pub(crate) struct CatchUp {
-    asked: Option<(PeerId, Millis)>,
-    /// Who answered badly or not at all: asked last.
-    failed: Vec<PeerId>,
+/// How far catching up has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Progress {
+    /// Where it began.
+    pub from: Height,
+    /// Where it is.
+    pub height: Height,
+    /// Where the others say that they are.
+    pub target: Height,
+    /// How long it may still take, as fast as it went so far.
+    pub left: Option<Millis>,
 }
 
-impl CatchUp {
-    pub(crate) const fn due(&self) -> Option<Millis> {
-        match self.asked {
-            Some((_, until)) => Some(until),
-            None => None,
-        }
+impl Progress {
+    /// How much of it is done.
+    #[must_use]
+    pub fn percent(&self) -> u64 {
+        let blocks = |to: Height| to.since(self.from).map_or(0, HeightDelta::get);
+        (blocks(self.height) * 100).checked_div(blocks(self.target)).unwrap_or(100)
     }
 
-    pub(crate) fn is_late(&mut self, now: Millis) -> bool {
-        match self.asked {
-            Some((peer, until)) if until <= now => {
-                self.asked = None;
-                self.failed.push(peer);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    pub(crate) fn lost(&mut self, peer: PeerId) {
-        if self.asked.is_some_and(|(asked, _)| asked == peer) {
-            self.asked = None;
-        }
-        self.failed.retain(|failed| *failed != peer);
+    /// How many blocks are missing.
+    #[must_use]
+    pub fn behind(&self) -> u64 {
+        self.target.since(self.height).map_or(0, HeightDelta::get)
     }
 }
 
 impl<S: StateStore, K: Signers> Validator<S, K> {
-    /// Asks for the next blocks, if somebody has more and nobody was asked.
-    pub(crate) fn catch_up(&mut self, now: Now) {
-        if self.peers.catch_up.asked.is_some() {
-            return;
-        }
-        let tip = self.ledger.tip().height;
-        let ahead = self.peers.iter().filter_map(|(id, peer)| {
-            let height = peer.status?.height;
-            (height > tip).then_some((self.peers.catch_up.failed.contains(&id), id))
-        });
-        let Some((failed, peer)) = ahead.min() else { return };
-        if failed {
-            self.peers.catch_up.failed.clear();
-        }
-        self.peers.catch_up.asked = Some((peer, now.uptime.saturating_add(PATIENCE)));
-        let want = Message::WantBlocks { from: tip.next(), count: BATCH_BLOCKS };
-        self.send(To::Peer(peer), want);
+    /// How far catching up has come, while somebody has more blocks.
+    #[must_use]
+    pub fn progress(&self, now: Now) -> Option<Progress> {
+        let (target, height) = (self.target()?, self.ledger.tip().height);
+        let (from, since) = self.peers.catch_up.begun?;
+        let done = height.since(from).map_or(0, HeightDelta::get);
+        let missing = target.since(height).map_or(0, HeightDelta::get);
+        let passed = now.uptime.saturating_sub(since).get();
+        let left = passed.saturating_mul(missing).checked_div(done).map(Millis::new);
+        Some(Progress { from, height, target, left })
     }
 
-    /// Answers with blocks from the log, as many as fit.
-    pub(crate) fn give_blocks(&mut self, to: PeerId, from: Height, count: u16) {
-        let (mut blocks, mut bytes) = (Vec::new(), 0);
-        let mut height = from;
-        while blocks.len() < usize::from(count.min(BATCH_BLOCKS)) && bytes < ANSWER_BYTES {
-            let Some((size, logged)) = self.logged(height) else { break };
-            if !blocks.is_empty() && bytes + size > MESSAGE_BYTES_MAX - ENVELOPE_BYTES {
+    /// The highest height that a peer says it has, if that is above the tip.
+    fn target(&self) -> Option<Height> {
+        let heights = self.peers.iter().filter_map(|(_, peer)| Some(peer.status?.height));
+        heights.max().filter(|height| *height > self.ledger.tip().height)
+    }
+
+    /// Asks for what is missing, if somebody has more.
+    pub(crate) fn catch_up(&mut self, now: Now) {
+        let tip = self.ledger.tip().height;
+        self.peers.catch_up.forget_until(tip);
+        let Some(target) = self.target() else {
+            self.peers.catch_up.begun = None;
+            return;
+        };
+        self.peers.catch_up.begun.get_or_insert((tip, now.uptime));
+        if self.unwritten.is_some() || self.peers.catch_up.pauses(now.uptime) {
+            return;
+        }
+        let few = target.since(tip).is_some_and(|behind| behind.get() <= FEW);
+        if few && self.peers.catch_up.is_idle() {
+            self.ask_blocks(now, tip.next(), FEW);
+            return;
+        }
+        self.ask_headers(now, tip, target);
+        while let Some((from, count)) = self.peers.catch_up.next_range(tip, BLOCKS) {
+            if !self.ask_blocks(now, from, count) {
                 break;
             }
-            bytes += size;
-            blocks.push(logged);
-            height = height.next();
         }
-        self.send(To::Peer(to), Message::Blocks(blocks));
     }
 
-    /// Answers with headers from the log, as many as fit.
-    pub(crate) fn give_headers(&mut self, to: PeerId, from: Height, count: u16) {
-        let (mut headers, mut bytes) = (Vec::new(), 0);
-        let mut height = from;
-        while headers.len() < usize::from(count.min(BATCH_HEADERS)) && bytes < ANSWER_BYTES {
-            let Some((_, logged)) = self.logged(height) else { break };
-            let LoggedBlock { certificate, block } = logged;
-            let sealed = SealedHeader { certificate, header: block.header };
-            bytes += codec::encode(&sealed).len();
-            headers.push(sealed);
-            height = height.next();
-        }
-        self.send(To::Peer(to), Message::Headers(headers));
-    }
-
-    pub(crate) fn hear_blocks(&mut self, now: Now, from: PeerId, blocks: Vec<LoggedBlock>) {
-        if self.peers.catch_up.asked.is_none_or(|(asked, _)| asked != from) {
-            // Late, or never asked for.
-            return;
-        }
-        self.peers.catch_up.asked = None;
-        let before = self.ledger.tip().height;
-        let fresh: Vec<LoggedBlock> =
-            blocks.into_iter().skip_while(|logged| logged.block.header.height <= before).collect();
-        let mut wrong = None;
-        self.attempt(now, |own| {
-            wrong = own.take_blocks(now, &fresh)?;
-            Ok(())
-        });
-        if let Some(wrong) = wrong {
-            self.outputs.push(Output::Misbehaved(from, wrong));
-        }
-        if self.ledger.tip().height == before {
-            // It promised more than it gave: others first.
-            self.peers.catch_up.failed.push(from);
-            if let Some(peer) = self.peers.get_mut(from) {
-                peer.status = None;
+    fn ask_headers(&mut self, now: Now, tip: Height, target: Height) {
+        let window = &self.peers.catch_up;
+        let last = window.proven_until(tip);
+        if window.wants_headers() && last < target {
+            let until = now.uptime.saturating_add(PATIENCE);
+            if let Some(peer) = self.pick(now, last.next()) {
+                let from = last.next();
+                self.peers.catch_up.headers = Some(Range { peer, from, end: from, until });
+                let want = Message::WantHeaders { from, count: HEADERS };
+                self.send(To::Peer(peer), want);
             }
+        }
+    }
+
+    /// Asks somebody for blocks; `false` where nobody is left to be asked.
+    fn ask_blocks(&mut self, now: Now, from: Height, count: u64) -> bool {
+        let Some(peer) = self.pick(now, from) else { return false };
+        let until = now.uptime.saturating_add(PATIENCE);
+        let end = Height::new(from.get() + count);
+        self.peers.catch_up.asked.push(Range { peer, from, end, until });
+        // At most `BLOCKS`, which fits.
+        self.send(To::Peer(peer), Message::WantBlocks { from, count: count as u16 });
+        true
+    }
+
+    /// Who says that it has a height, has not failed and was asked for the least. Once all have
+    /// failed, everybody is forgiven after a pause.
+    fn pick(&mut self, now: Now, height: Height) -> Option<PeerId> {
+        let window = &self.peers.catch_up;
+        let has = |id: &PeerId, status: Height| status >= height && !window.failed.contains(id);
+        let able = self.peers.iter().filter_map(|(id, peer)| Some((id, peer.status?.height)));
+        let able = able.filter(|(id, status)| has(id, *status));
+        let picked = able.map(|(id, _)| (window.asked_of(id), id)).min();
+        if picked.is_none() && !window.failed.is_empty() && window.asked.is_empty() {
+            self.peers.catch_up.pause_until = Some(now.uptime.saturating_add(PAUSE));
+        }
+        picked.filter(|(asked, _)| *asked < window::ASKED_OF_ONE).map(|(_, id)| id)
+    }
+
+    /// Takes note of who did not answer in time.
+    pub(crate) fn catch_up_late(&mut self, now: Now) {
+        if self.peers.catch_up.expire(now.uptime) {
+            self.catch_up(now);
+        }
+    }
+
+    pub(crate) fn hear_headers(&mut self, now: Now, from: PeerId, headers: &[SealedHeader]) {
+        let tip = self.ledger.tip().height;
+        let window = &mut self.peers.catch_up;
+        let Some(asked) = window.headers.take_if(|asked| asked.peer == from) else { return };
+        window.forget_until(tip);
+        // In the meantime blocks may have come.
+        let in_time = window.proven_until(tip) < asked.from;
+        let sealed: Vec<_> = headers.iter().map(|one| (&one.header, &one.certificate)).collect();
+        match self.prove(&sealed) {
+            Ok(0) if in_time && !self.peers.catch_up.run_ended => self.promised_too_much(from),
+            Ok(_) => {}
+            Err(why) => self.caught(from, why.to_owned()),
         }
         self.catch_up(now);
     }
 
-    /// Verifies decided blocks and puts them on the card; gives what is wrong with the first bad one.
-    fn take_blocks(&mut self, now: Now, blocks: &[LoggedBlock]) -> Result<Option<String>, Stuck> {
-        let mut rest = blocks;
-        let mut sealed = Vec::new();
-        let mut wrong = None;
-        while let Some(first) = rest.first() {
-            // One set decides a whole run of blocks, so that their signatures are one batch.
-            let set = first.block.header.validators_hash;
-            let run = rest.iter().take_while(|b| b.block.header.validators_hash == set).count();
-            let (run, more) = rest.split_at(run);
-            let good = self.verified(run);
-            for logged in &run[..good] {
-                match self.ledger.check(&logged.block, Signatures::Collect(&mut Batch::default())) {
-                    Ok(applied) => {
-                        self.card.log.append(applied.tip().height, &codec::encode(logged))?;
-                        sealed.extend(self.take_over(logged, applied));
-                    }
-                    Err(error) => {
-                        wrong = Some(error.to_string());
-                        break;
-                    }
-                }
+    /// Takes note of the ids of headers that follow what is proven already, as far as the set in
+    /// charge decided them; gives how many.
+    fn prove(&mut self, sealed: &[(&Header, &Certificate)]) -> Result<usize, &'static str> {
+        let tip = self.ledger.tip();
+        let set = &self.ledger.in_charge().validators;
+        let window = &self.peers.catch_up;
+        let mut last = window.proven_until(tip.height);
+        let mut parent = window.proven.back().copied().unwrap_or(tip.id);
+        let (mut fresh, mut decided, mut ended) = (Vec::new(), None, false);
+        let known = sealed.iter().take_while(|(header, _)| header.height <= last).count();
+        for (header, certificate) in &sealed[known..] {
+            if header.height != last.next() || header.parent != parent {
+                return Err("headers that do not follow one another");
             }
-            if good < run.len() {
-                wrong = wrong.or_else(|| Some("a block nobody decided".to_owned()));
-            }
-            if wrong.is_some() {
+            if header.validators_hash != self.ledger.in_charge().validators_hash {
+                ended = true;
                 break;
             }
-            rest = more;
+            (last, parent, decided) = (header.height, header.id(), Some(*certificate));
+            fresh.push(parent);
         }
-        if !sealed.is_empty() {
-            self.forget_height();
-            self.reset_wal(self.ledger.tip().height.next())?;
-            self.tidy_mempool(now, &sealed)?;
+        if let Some(certificate) = decided {
+            let named = certificate.height == last && certificate.block == parent;
+            if !named || certificate.verify(self.ledger.chain(), set).is_err() {
+                return Err("a header that nobody decided");
+            }
+        } else if ended && window.proven.is_empty() {
+            return Err("a header of a set that is not in charge");
         }
-        Ok(wrong)
+        let count = fresh.len();
+        let window = &mut self.peers.catch_up;
+        window.proven.extend(fresh);
+        window.run_ended = ended;
+        Ok(count)
     }
 
-    /// How many of a run of blocks carry valid signatures only: of their transactions, and of the
-    /// set in charge.
-    fn verified(&self, run: &[LoggedBlock]) -> usize {
-        let mut batch = Batch::default();
-        let formed = run.iter().take_while(|logged| self.collect(logged, &mut batch)).count();
-        if formed == run.len() && batch.verify() {
-            return formed;
+    pub(crate) fn hear_blocks(&mut self, now: Now, from: PeerId, blocks: Vec<LoggedBlock>) {
+        let asked = self.peers.catch_up.answered(from);
+        let tip = self.ledger.tip().height;
+        self.peers.catch_up.forget_until(tip);
+        if asked.is_some() && self.peers.catch_up.proven.is_empty() {
+            let sealed: Vec<_> =
+                blocks.iter().map(|one| (&one.block.header, &one.certificate)).collect();
+            if let Err(why) = self.prove(&sealed) {
+                self.caught(from, why.to_owned());
+                return self.catch_up(now);
+            }
         }
-        let valid = |logged: &&LoggedBlock| {
-            let mut batch = Batch::default();
-            self.collect(logged, &mut batch) && batch.verify()
-        };
-        run.iter().take_while(valid).count()
+        let mut in_range = false;
+        for logged in blocks {
+            let height = logged.block.header.height;
+            in_range |= asked.is_some_and(|range| range.from <= height && height < range.end);
+            match self.peers.catch_up.proven_at(tip, height) {
+                Some(id) if id == logged.id() => self.peers.catch_up.keep(Body::new(from, logged)),
+                Some(_) => {
+                    self.caught(from, format!("another block than the one decided at {height}"));
+                    break;
+                }
+                // Not proven yet, or done already.
+                None => {}
+            }
+        }
+        if asked.is_some() && !in_range {
+            self.gave_nothing(from);
+        }
+        self.take_ready(now);
+        self.catch_up(now);
     }
 
-    /// Collects a block's signatures; `false` where something does not even have its form.
-    fn collect(&self, logged: &LoggedBlock, batch: &mut Batch) -> bool {
-        let LoggedBlock { certificate, block } = logged;
-        let set = Arc::clone(&self.ledger.in_charge().validators);
-        let header = &block.header;
-        let named = certificate.height == header.height
-            && certificate.block == header.id()
-            && header.validators_hash == self.ledger.in_charge().validators_hash;
-        named && certified(self.ledger.chain(), certificate, &set, batch) && {
-            block.transactions.iter().all(|raw| {
-                let decoded = Transaction::decode(self.ledger.chain(), &raw.0);
-                decoded.is_ok_and(|transaction| {
-                    transaction.signatures(self.ledger.chain(), |key, digest, signature| {
-                        batch.push(key, digest, signature);
-                    });
-                    true
-                })
-            })
+    /// A peer that broke the rules, and is asked last from now on.
+    fn caught(&mut self, peer: PeerId, why: String) {
+        self.outputs.push(Output::Misbehaved(peer, why));
+        self.peers.catch_up.fail(peer);
+    }
+
+    /// A peer that could not prove the height it said it has.
+    fn promised_too_much(&mut self, from: PeerId) {
+        self.peers.catch_up.fail(from);
+        if let Some(peer) = self.peers.get_mut(from) {
+            peer.status = None;
         }
     }
-}
 
-fn certified(
-    chain: &goodwatt_chain::hash::ChainId,
-    certificate: &Certificate,
-    set: &goodwatt_chain::validators::ValidatorSet,
-    batch: &mut Batch,
-) -> bool {
-    certificate.check(chain, set, batch).is_ok()
+    /// A peer that has not what it was asked for: it may have pruned it.
+    fn gave_nothing(&mut self, from: PeerId) {
+        if self.peers.catch_up.proven.is_empty() {
+            self.promised_too_much(from);
+        } else {
+            self.peers.catch_up.fail(from);
+        }
+    }
 }

@@ -68,7 +68,7 @@ impl Peers {
     }
 
     /// When something about peers is due.
-    pub(crate) const fn due(&self) -> Option<Millis> {
+    pub(crate) fn due(&self) -> Option<Millis> {
         self.catch_up.due()
     }
 }
@@ -148,7 +148,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             Message::Blocks(blocks) => self.hear_blocks(now, from, blocks),
             Message::WantHeaders { from: first, count } => self.give_headers(from, first, count),
             // Never asked for here: a light peer asks for them.
-            Message::Headers(_) => {}
+            Message::Headers(headers) => self.hear_headers(now, from, &headers),
         }
     }
 
@@ -330,9 +330,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         for (height, block) in self.bodies.take_due(now.uptime, next) {
             self.send(To::All, Message::WantBody { height, block });
         }
-        if self.peers.catch_up.is_late(now.uptime) {
-            self.catch_up(now);
-        }
+        self.catch_up_late(now);
     }
 
     fn give_body(&mut self, to: PeerId, height: Height, id: &BlockId) {

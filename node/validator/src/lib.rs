@@ -28,6 +28,7 @@ mod parts;
 mod stuck;
 mod validator;
 
+pub use catch_up::Progress;
 pub use guard::{Guard, GuardFault};
 pub use message::{LoggedBlock, Message, SealedHeader, Status};
 pub use parts::{Card, Now, Output, Parts, PeerId, SealedBlock, Signers, StateStore, To};

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use goodwatt_chain::ledger::Tip;
 
 use crate::bodies::Bodies;
+use crate::catch_up::Unwritten;
 use crate::exchange::{Peers, Relay};
 use crate::heard::Heard;
 use crate::message::{LoggedBlock, Message};
@@ -75,6 +76,8 @@ pub struct Validator<S, K> {
     pub(crate) bodies: Bodies,
     /// A block that was decided and could not be put on the card yet.
     pub(crate) decided: Option<(LoggedBlock, Applied)>,
+    /// Blocks of peers that could not be put on the card yet.
+    pub(crate) unwritten: Option<Unwritten>,
     /// What was decided while its body was not at hand.
     pub(crate) wanted: Option<Certificate>,
     /// The height that is being agreed on.
@@ -121,6 +124,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             tip_certificate: parts.tip_certificate,
             bodies: Bodies::default(),
             decided: None,
+            unwritten: None,
             wanted: None,
             running: None,
             only_follows: false,
@@ -307,6 +311,11 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
 
     fn work(&mut self, now: Now) -> Result<(), Stuck> {
         self.flush_relay(now);
+        if self.unwritten.is_some() {
+            self.write_taken(now)?;
+            self.take_ready(now);
+            self.catch_up(now);
+        }
         self.append_decided(now)?;
         self.ask_again(now);
         self.nudge_others(now);
@@ -360,9 +369,10 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         self.is_free() && (self.others_began() || (self.sign && !self.listens(now)))
     }
 
-    /// Whether no height is at work, to the very end.
-    const fn is_free(&self) -> bool {
-        self.running.is_none() && self.decided.is_none() && self.wanted.is_none()
+    /// Whether no height is at work, to the very end, and none is known to be decided.
+    fn is_free(&self) -> bool {
+        let at_work = self.running.is_some() || self.decided.is_some() || self.wanted.is_some();
+        !at_work && self.unwritten.is_none() && !self.peers.catch_up.is_behind()
     }
 
     /// Whether it only listens, as it has just started.
@@ -510,6 +520,10 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
     /// # Errors
     /// When the disk refuses: nothing is lost, and it may be tried again.
     pub fn checkpoint(&mut self) -> Result<(), IndexError> {
+        if self.unwritten.is_some() {
+            // The state is ahead of the log, which is where a start goes on from.
+            return Ok(());
+        }
         checkpoint(&mut self.ledger, self.transactions)?;
         self.last_checkpoint = self.ledger.tip().height;
         Ok(())

@@ -72,6 +72,8 @@ pub enum Command {
     Init(Init),
     /// How the daemon is: in step, signing, watts, anything wrong
     Status,
+    /// Wait until the daemon has every block that others have
+    Sync,
     /// Replay a ledger from genesis and name the first bad byte
     #[command(
         after_help = "Example: goodwatt verify my-node/data\n\nThe daemon must not run on it."

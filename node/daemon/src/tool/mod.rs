@@ -17,6 +17,7 @@ mod peers;
 mod sending;
 mod show;
 mod sim;
+mod sync;
 mod ten_wallets;
 mod verify;
 mod wallet;
@@ -54,6 +55,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         Command::Demo(demo) => demo::run(context, &demo),
         Command::Init(init) => init::run(context, &init),
         Command::Status => show::status(context),
+        Command::Sync => sync::run(context),
         Command::Verify { data } => verify::run(context, &data),
         Command::Config(command) => config(context, command),
         Command::Key(command) => key(context, command),

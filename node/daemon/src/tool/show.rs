@@ -33,6 +33,9 @@ fn status_text(page: &mut String, status: &Status) -> fmt::Result {
     writeln!(page, "power     {}", power_line(&status.power))?;
     let wrong = status.not_signing_because.as_deref().or(status.power.fault.as_deref());
     writeln!(page, "wrong     {}", wrong.unwrap_or("nothing"))?;
+    if let Some(sync) = &status.catching_up {
+        writeln!(page, "behind    {}", sync.sentence(status.height))?;
+    }
     let carried = if status.carried_on { ", carried on for want of purchases" } else { "" };
     writeln!(page, "epoch     {}, {} validators{carried}", status.epoch, status.validators)?;
     writeln!(page, "block     {}", status.block_id)?;

@@ -184,6 +184,7 @@ impl Engine {
             power: self.watts.look(uptime, blocks, transactions),
             usage: self.watts.usage(),
             guard_refusals: self.own.guard_refusals(),
+            catching_up: self.catching_up(),
         })
     }
 

@@ -19,6 +19,7 @@ use super::home::{Home, HomeError, Opened};
 use super::peers::{FromNetwork, Peers};
 use super::recovery::Recovery;
 use super::replay::Replayed;
+use super::sync::SyncLog;
 use super::watts::Watts;
 use super::{Answer, Request, Settings};
 use crate::signers::{Signer, Signers};
@@ -39,6 +40,7 @@ pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) transactions_at_start: u64,
     pub(super) height_at_start: Height,
+    pub(super) sync_log: SyncLog,
 }
 
 impl goodwatt_validator::Signers for Signers {
@@ -83,6 +85,7 @@ impl Engine {
             clock,
             transactions_at_start: transactions,
             height_at_start,
+            sync_log: SyncLog::default(),
         };
         engine.load_mempool();
         engine.erase_old_signers()?;
@@ -145,6 +148,7 @@ impl Engine {
         }
         let now = self.now();
         self.own.checkpoint_in_time(now);
+        self.log_sync();
         if begins_epoch && let Err(stuck) = self.begin_epoch() {
             self.own.hold_up(now, &stuck);
         }

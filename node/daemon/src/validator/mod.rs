@@ -13,6 +13,7 @@ mod queries;
 mod recovery;
 mod replay;
 mod snapshots;
+mod sync;
 mod watts;
 
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 
 use goodwatt_chain::units::Height;
 
+use super::bulk::read_mark;
 use super::record::Reader;
 use super::segment::{self, HEADER_BYTES, Segment, TRAILER_BYTES};
 use super::{Active, BlockLog, LogError, Sizes, damage};
@@ -25,8 +26,10 @@ impl BlockLog {
             let next = firsts.get(at + 1).copied().or(last);
             segments.push(load_closed(&folder, *first, next)?);
         }
-        let mut log = Self { folder, sizes, segments, active: None };
+        let bulk = read_mark(&folder)?;
+        let mut log = Self { folder, sizes, segments, active: None, bulk };
         let torn_bytes = last.map_or(Ok(0), |first| log.load_last(first))?;
+        log.end_bulk()?;
         let report = OpenReport { tip: log.tip(), torn_bytes };
         Ok((log, report))
     }
@@ -38,12 +41,12 @@ impl BlockLog {
             self.segments.push(closed);
             return Ok(0);
         }
-        let (mut segment, last_at) = walk(&mut reader, first)?;
+        let (mut segment, last_at) = walk_whole(&mut reader, first, self.bulk)?;
         if !is_whole(&mut reader, last_at)? {
             // The power went in its write.
             segment.pop(last_at);
         }
-        let torn_bytes = torn_bytes(&mut reader, &segment)?;
+        let torn_bytes = torn_bytes(&mut reader, &segment, self.bulk)?;
         let has_header = reader.bytes(0, HEADER_BYTES)? == Some(&segment::header(first));
         let Reader { file, size: filled, .. } = reader;
         if segment.count == 0 {
@@ -100,12 +103,25 @@ pub(super) fn read_footer(
 /// Follows the headers from the first record to the last one that fits, and tells where that
 /// begins.
 pub(super) fn walk(reader: &mut Reader, first: Height) -> Result<(Segment, u32), DiskError> {
+    walk_whole(reader, first, None)
+}
+
+/// The same, but ends before the first record from `bulk` on that is not whole.
+fn walk_whole(
+    reader: &mut Reader,
+    first: Height,
+    bulk: Option<Height>,
+) -> Result<(Segment, u32), DiskError> {
     let mut segment = Segment::new(first);
     let mut last_at = segment.end;
     loop {
         let at = u64::from(segment.end);
         let Some(header) = reader.header(at)? else { return Ok((segment, last_at)) };
         if header.height != segment.next() || at + header.record_bytes() > reader.size {
+            return Ok((segment, last_at));
+        }
+        let may_be_torn = bulk.is_some_and(|bulk| header.height >= bulk);
+        if may_be_torn && reader.payload(at, header)?.is_none() {
             return Ok((segment, last_at));
         }
         last_at = segment.end;
@@ -122,9 +138,16 @@ fn is_whole(reader: &mut Reader, at: u32) -> Result<bool, DiskError> {
 
 /// How many bytes lie behind the last record that are no zeros; refuses when there is a whole
 /// record among them, because then it is not the end that is bad.
-fn torn_bytes(reader: &mut Reader, segment: &Segment) -> Result<u64, LogError> {
+fn torn_bytes(
+    reader: &mut Reader,
+    segment: &Segment,
+    bulk: Option<Height>,
+) -> Result<u64, LogError> {
     let end = u64::from(segment.end);
     let Some((from, to)) = reader.non_zero(end)? else { return Ok(0) };
+    if bulk.is_some_and(|bulk| segment.next() >= bulk) {
+        return Ok(to - end);
+    }
     // A bad record's own payload may hold anything, also what looks like a record.
     let behind = reader.header(end)?.map_or(from, |header| end + header.record_bytes());
     if reader.find_record(behind, segment.next())?.is_some() {

@@ -37,6 +37,11 @@ pub(super) fn encode(height: Height, payload: &[u8]) -> Vec<u8> {
     record
 }
 
+/// The height of a whole record.
+pub(super) fn height_of(record: &[u8]) -> Option<Height> {
+    record.first_chunk().and_then(RecordHeader::decode).map(|header| header.height)
+}
+
 impl RecordHeader {
     /// Reads a header, or `None` where there is none or a broken one.
     pub(super) fn decode(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {

@@ -330,3 +330,60 @@ fn no_acknowledged_block_is_lost_at_any_crash() {
         }
     }
 }
+
+#[test]
+fn many_blocks_are_appended_with_few_syncs() {
+    let disk = FaultyDisk::new(1);
+    let mut log = open(&disk).expect("empty").0;
+    append(&mut log, 5..=9);
+    let blocks: Vec<Vec<u8>> = (10..=60).map(block).collect();
+    log.append_all(h(10), &blocks).expect("nothing is wrong");
+    check_holds(&log, 5..=60);
+    let refused = log.append_all(h(10), &blocks).expect_err("they are there");
+    assert!(matches!(refused, LogError::NotNext { want, .. } if want == h(61)));
+    drop(log);
+    let (mut log, report) = open(&disk).expect("sound");
+    assert_eq!(report, OpenReport { tip: Some(h(60)), torn_bytes: 0 });
+    append(&mut log, 61..=70);
+    log.append_all(h(71), &[]).expect("nothing to do");
+    check_holds(&log, 5..=70);
+}
+
+#[test]
+fn after_a_crash_among_many_blocks_the_log_ends_before_the_first_one_lost() {
+    let mut cut_inside = 0;
+    for seed in 0..60 {
+        for crash_after in 0..12 {
+            let disk = FaultyDisk::new(seed);
+            let mut log = open(&disk).expect("empty").0;
+            append(&mut log, 5..=9);
+            let blocks: Vec<Vec<u8>> = (10..=40).map(block).collect();
+            disk.crash_after(crash_after);
+            let whole = log.append_all(h(10), &blocks).is_ok();
+            let known = log.tip().map_or(0, Height::get);
+            drop(log);
+            disk.restart();
+            let (mut log, _) = open(&disk).expect("a crash is no damage");
+            let tip = log.tip().expect("the first five").get();
+            assert!(tip >= known && (!whole || tip == 40), "{tip} of {known}");
+            cut_inside += u32::from((10..40).contains(&tip));
+            check_holds(&log, 5..=tip);
+            append(&mut log, tip + 1..=45);
+            drop(log);
+            check_holds(&open(&disk).expect("sound").0, 5..=45);
+        }
+    }
+    assert!(cut_inside > 20, "{cut_inside}");
+}
+
+#[test]
+fn damage_below_many_blocks_is_still_damage() {
+    let disk = FaultyDisk::new(3);
+    let mut log = open(&disk).expect("empty").0;
+    append(&mut log, 7..=8);
+    log.append_all(h(9), &(9..=10).map(block).collect::<Vec<_>>()).expect("nothing is wrong");
+    drop(log);
+    // The header of the first record, which was appended alone.
+    disk.flip(&segment_names(&disk)[0], 16, 1);
+    assert!(matches!(open(&disk), Err(LogError::Damaged(bad)) if bad.height == h(7)));
+}

@@ -2,6 +2,7 @@
 
 use goodwatt_chain::units::Height;
 
+use super::bulk::read_mark;
 use super::open::{read_footer, segment_firsts};
 use super::record::{CHECKED_BYTES, HEADER_BYTES, Reader, RecordHeader, u32_at};
 use super::segment::{self, Segment};
@@ -27,8 +28,7 @@ pub struct VerifyReport {
 #[error(
     "first bad byte: file {file}, {} {offset}, in the block of {height}{}",
     if *exact { "byte" } else { "in the part that begins at byte" },
-    if *at_tail { "; nothing follows it, so a power cut may have torn it: starting the node \
-                   cuts it off" } else { "" }
+    if *at_tail { "; a power cut may have torn it: starting the node cuts it off" } else { "" }
 )]
 pub struct FirstBadByte {
     /// The segment's file.
@@ -63,10 +63,12 @@ impl BlockLog {
     /// [`VerifyError::Bad`] names the first byte that is wrong.
     pub fn verify(folder: &Folder) -> Result<VerifyReport, VerifyError> {
         let firsts = segment_firsts(folder)?;
+        let bulk = read_mark(folder)?;
         let mut report = VerifyReport { first: firsts.first().copied(), ..Default::default() };
         for (at, first) in firsts.iter().enumerate() {
             let file = folder.open(&segment::name(*first), Access::Read)?;
-            let mut check = Check { reader: Reader::new(file)?, segment: Segment::new(*first) };
+            let (reader, segment) = (Reader::new(file)?, Segment::new(*first));
+            let mut check = Check { reader, segment, bulk };
             check.all(firsts.get(at + 1).copied())?;
             report.blocks += u64::from(check.segment.count);
             report.bytes += check.reader.size;
@@ -80,6 +82,7 @@ impl BlockLog {
 struct Check {
     reader: Reader,
     segment: Segment,
+    bulk: Option<Height>,
 }
 
 impl Check {
@@ -145,6 +148,8 @@ impl Check {
         let height = self.segment.next();
         let behind = self.reader.find_record(offset + 1, height)?;
         let file = self.reader.file.name().to_owned();
-        Ok(FirstBadByte { file, offset, height, exact, at_tail: behind.is_none() }.into())
+        let torn = self.bulk.is_some_and(|bulk| height >= bulk);
+        let at_tail = torn || behind.is_none();
+        Ok(FirstBadByte { file, offset, height, exact, at_tail }.into())
     }
 }

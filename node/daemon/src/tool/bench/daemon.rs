@@ -108,7 +108,7 @@ impl Drop for Daemon {
 }
 
 /// Starts the daemon beside this program, and waits until it answers; gives how long that took.
-fn launch(folder: &Path) -> Result<(Child, Duration), ToolError> {
+pub(super) fn launch(folder: &Path) -> Result<(Child, Duration), ToolError> {
     let program = std::env::current_exe()?.with_file_name("goodwattd");
     let begin = Instant::now();
     let mut child = Command::new(&program)

@@ -3,6 +3,7 @@
 //! Absolute times drift on shared machines, so what matters is the ratio to a ceiling that was
 //! measured in the same run. What is counted (bytes, wake-ups, memory) does not drift.
 
+mod catch_up;
 pub(crate) mod chain;
 mod daemon;
 mod disk;
@@ -21,7 +22,7 @@ use super::output::{line, note};
 type Benchmark = fn(&Bench<'_>) -> Result<(), ToolError>;
 
 /// The benchmarks, by name, in the order in which they run.
-const BENCHMARKS: [(&str, Benchmark); 9] = [
+const BENCHMARKS: [(&str, Benchmark); 10] = [
     ("validate", verify::validate),
     ("replay", verify::replay),
     ("append", disk::append),
@@ -31,6 +32,7 @@ const BENCHMARKS: [(&str, Benchmark); 9] = [
     ("memory", daemon::memory),
     ("start", daemon::start),
     ("rebuild", rebuild::rebuild),
+    ("catch-up", catch_up::catch_up),
 ];
 
 /// One figure.

@@ -86,7 +86,7 @@ fn cpu_seconds() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-fn time_batch(batch: &Batch) -> Result<f64, ToolError> {
+pub(super) fn time_batch(batch: &Batch) -> Result<f64, ToolError> {
     let begin = cpu_seconds();
     let valid = batch.verify();
     let seconds = cpu_seconds() - begin;

@@ -1,0 +1,169 @@
+//! Blocks of peers: verified together, carried out, and put on the card with one sync.
+
+use goodwatt_chain::block::Certificate;
+use goodwatt_chain::codec;
+use goodwatt_chain::hash::TxId;
+use goodwatt_chain::ledger::{BlockError, Signatures};
+use goodwatt_chain::merkle;
+use goodwatt_chain::signature::Batch;
+use goodwatt_chain::transaction::Transaction;
+use goodwatt_chain::units::Height;
+
+use super::window::Body;
+use crate::message::LoggedBlock;
+use crate::parts::{Now, Output, Signers, StateStore};
+use crate::stuck::Stuck;
+use crate::validator::Validator;
+
+/// How many signatures are verified together, if there are as many: these take 0.5 MB.
+const BATCH: usize = 2_048;
+
+/// Blocks that the ledger has taken and the card has not yet. Until it has, nobody is told, and
+/// the state does not go onto the card.
+#[derive(Debug)]
+pub(crate) struct Unwritten {
+    first: Height,
+    records: Vec<Vec<u8>>,
+    outputs: Vec<Output>,
+    sealed: Vec<TxId>,
+}
+
+impl<S: StateStore, K: Signers> Validator<S, K> {
+    /// Takes over all blocks that are there, in batches.
+    pub(crate) fn take_ready(&mut self, now: Now) {
+        while self.unwritten.is_none() {
+            let tip = self.ledger.tip().height;
+            self.peers.catch_up.forget_until(tip);
+            let ready = self.peers.catch_up.take_ready(tip, BATCH);
+            if ready.is_empty() {
+                return;
+            }
+            self.attempt(now, |own| own.take(now, ready));
+            if self.ledger.tip().height == tip {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, now: Now, ready: Vec<Body>) -> Result<(), Stuck> {
+        let Some(verified) = self.verified(ready) else { return Ok(()) };
+        let first = self.ledger.tip().height.next();
+        let (told, mut records, mut sealed) = (self.outputs.len(), Vec::new(), Vec::new());
+        let mut fault = None;
+        for (from, logged, transactions) in verified {
+            match self.ledger.check(&logged.block, Signatures::Verified(transactions)) {
+                Ok(applied) => {
+                    records.push(codec::encode(&logged));
+                    sealed.extend(self.take_over(&logged, applied));
+                }
+                Err(BlockError::State(error)) => {
+                    fault = Some(Stuck::State(error));
+                    break;
+                }
+                Err(error) => {
+                    fault = Some(Stuck::Block(error));
+                    self.peers.catch_up.fail(from);
+                    break;
+                }
+            }
+        }
+        let outputs = self.outputs.split_off(told);
+        if !records.is_empty() {
+            self.unwritten = Some(Unwritten { first, records, outputs, sealed });
+            self.write_taken(now)?;
+        }
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Puts on the card what the ledger has taken, and tells of it.
+    pub(crate) fn write_taken(&mut self, now: Now) -> Result<(), Stuck> {
+        let Some(Unwritten { first, records, .. }) = &self.unwritten else { return Ok(()) };
+        // After a full disk a part of them may be there already.
+        let log = &mut self.card.log;
+        let next = log.tip().map_or(*first, Height::next).max(*first);
+        let there = next.since(*first).map_or(0, |blocks| blocks.get() as usize);
+        log.append_all(next, &records[there.min(records.len())..])?;
+        let Some(Unwritten { outputs, sealed, .. }) = self.unwritten.take() else { return Ok(()) };
+        self.outputs.extend(outputs);
+        self.forget_height();
+        self.reset_wal(self.ledger.tip().height.next())?;
+        self.tidy_mempool(now, &sealed)
+    }
+
+    /// Decodes blocks and verifies all signatures of them together. Where one is not what was
+    /// decided, its giver is told off, and nothing is taken until another peer has given it.
+    fn verified(&mut self, ready: Vec<Body>) -> Option<Vec<Verified>> {
+        let (mut batch, mut decoded, mut ends) = (Batch::default(), Vec::new(), Vec::new());
+        let mut bad = None;
+        for (at, body) in ready.iter().enumerate() {
+            let is_last = at + 1 == ready.len();
+            match self.collect(body, at == 0, is_last, &mut batch) {
+                Ok(transactions) => decoded.push(transactions),
+                Err(error) => {
+                    bad = Some((at, error));
+                    break;
+                }
+            }
+            ends.push(batch.len());
+        }
+        if bad.is_none() && !batch.verify() {
+            let first = batch.first_invalid().unwrap_or_default();
+            let at = ends.iter().position(|end| *end > first).unwrap_or_default();
+            bad = Some((at, BlockError::Signature));
+        }
+        if let Some((bad, error)) = bad {
+            for (at, body) in ready.into_iter().enumerate() {
+                if at == bad {
+                    self.caught(body.from, error.to_string());
+                } else {
+                    self.peers.catch_up.keep(body);
+                }
+            }
+            return None;
+        }
+        // What stands in the next block is what everybody has, and was verified here.
+        let next: Vec<Option<Certificate>> =
+            ready.iter().skip(1).map(|body| body.logged.block.parent_certificate.clone()).collect();
+        let next = next.into_iter().chain([None]);
+        let all = ready.into_iter().zip(next).zip(decoded);
+        let verified = all.map(|((Body { from, logged, .. }, next), transactions)| {
+            let certificate = next.unwrap_or(logged.certificate);
+            (from, LoggedBlock { certificate, block: logged.block }, transactions)
+        });
+        Some(verified.collect())
+    }
+
+    /// Collects the signatures of a block whose id is proven: of its transactions, of its parent's
+    /// certificate, and of its own where no block that carries it follows.
+    fn collect(
+        &self,
+        body: &Body,
+        is_first: bool,
+        is_last: bool,
+        batch: &mut Batch,
+    ) -> Result<Vec<Transaction>, BlockError> {
+        let LoggedBlock { certificate, block } = &body.logged;
+        let in_charge = self.ledger.in_charge();
+        let chain = self.ledger.chain();
+        let transactions = self.ledger.collect(block, batch)?;
+        let ids: Vec<TxId> = transactions.iter().map(Transaction::id).collect();
+        if merkle::root(&ids) != block.header.transactions_root {
+            return Err(BlockError::WrongField("transactions root"));
+        }
+        block.check_certificate_hash()?;
+        if let Some(parent) = &block.parent_certificate {
+            let set = if is_first { &in_charge.decided_tip } else { &in_charge.validators };
+            parent.check(chain, set, batch)?;
+        }
+        if is_last {
+            if (certificate.height, certificate.block) != (block.header.height, body.logged.id()) {
+                return Err(BlockError::WrongCertificate);
+            }
+            certificate.check(chain, &in_charge.validators, batch)?;
+        }
+        Ok(transactions)
+    }
+}
+
+/// A block that is what was decided, who gave it, and its transactions.
+type Verified = (crate::parts::PeerId, LoggedBlock, Vec<Transaction>);
