@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -29,12 +30,16 @@ pub struct Daemon {
     /// Configuration file
     #[arg(long, value_name = "FILE", default_value = "/etc/goodwatt/goodwatt.toml")]
     config: PathBuf,
+    /// End when the process ends that started this one, as a test network wants it
+    #[arg(long, hide = true)]
+    end_with_parent: bool,
 }
 
 /// Runs until a signal ends it; gives the exit code.
 #[must_use]
 pub fn run(daemon: &Daemon) -> ExitCode {
-    let outcome = serve(daemon);
+    let outcome = if daemon.end_with_parent { end_with_parent() } else { Ok(()) }
+        .and_then(|()| serve(daemon));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -47,6 +52,16 @@ pub fn run(daemon: &Daemon) -> ExitCode {
 }
 
 type Failure = Box<dyn std::error::Error>;
+
+/// Has the kernel stop this process when the one that started it is gone.
+fn end_with_parent() -> Result<(), Failure> {
+    set_parent_process_death_signal(Some(Signal::TERM))?;
+    match getppid() {
+        // It was gone before.
+        None | Some(Pid::INIT) => Err("the process that started this one is gone".into()),
+        Some(_) => Ok(()),
+    }
+}
 
 fn serve(daemon: &Daemon) -> Result<(), Failure> {
     let Loaded { config, .. } = Config::load(&daemon.config)?;

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{Daemon, FEE, Home, Wallet, say};
+use common::{Daemon, FEE, Home, Random, Wallet, number, say};
 use goodwatt::client::{Client, ClientError};
 use goodwatt::protocol::{AccountInfo, Call, FaultKind, Status, Submitted, TransactionInfo};
 use goodwatt_chain::block::{Block, Certificate};
@@ -54,23 +54,6 @@ fn a_killed_daemon_loses_nothing_and_signs_nothing_twice() {
         witness.precommits.len(),
         begin.elapsed().as_secs_f64()
     ));
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
-
-/// `SplitMix64`: a seed gives the same moments again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % limit
-    }
 }
 
 /// Remembers everything the daemon ever said, across all its deaths.

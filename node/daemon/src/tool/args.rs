@@ -68,6 +68,11 @@ pub struct Common {
 pub enum Command {
     /// Watch a validator on a development chain of its own
     Demo(Demo),
+    /// Several validators of one chain on this machine, each a daemon of its own
+    #[command(after_help = "Examples:
+  goodwatt testnet --nodes 4
+  goodwatt testnet --nodes 7 --seconds 20 --json")]
+    Testnet(TestnetArgs),
     /// Make a validator: configuration, key, and a development chain or a given one
     Init(Init),
     /// How the daemon is: in step, signing, watts, anything wrong
@@ -147,7 +152,8 @@ pub enum Command {
     /// Watts: what is found, what is used and why
     Power,
     /// Measure: one JSON object a line with --json
-    #[command(after_help = "Names: validate append replay submit start idle disk memory rebuild")]
+    #[command(after_help = "Names: validate append replay submit start idle disk memory rebuild
+       finality throughput idle-network memory-peers (several real daemons)")]
     Bench {
         /// Which ones [default: all]
         names: Vec<String>,
@@ -226,6 +232,20 @@ pub struct Demo {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: Option<u32>,
     /// Folder for the chain, kept afterwards [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// `goodwatt testnet`.
+#[derive(Args, Debug)]
+pub struct TestnetArgs {
+    /// How many validators
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub nodes: u8,
+    /// End by itself after this many seconds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: Option<u32>,
+    /// Folder for them, kept afterwards [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
 }

@@ -4,6 +4,7 @@ pub mod args;
 pub(crate) mod bench;
 mod check;
 mod context;
+mod daemon;
 mod demo;
 pub mod error;
 mod files;
@@ -14,11 +15,13 @@ mod keys;
 mod output;
 mod pages;
 mod peers;
+mod scratch;
 mod sending;
 mod show;
 mod sim;
 mod sync;
 mod ten_wallets;
+mod testnet;
 mod verify;
 mod wallet;
 
@@ -53,6 +56,7 @@ pub fn run(tool: Tool) -> ExitCode {
 fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
     match command {
         Command::Demo(demo) => demo::run(context, &demo),
+        Command::Testnet(args) => testnet::run(context, &args),
         Command::Init(init) => init::run(context, &init),
         Command::Status => show::status(context),
         Command::Sync => sync::run(context),

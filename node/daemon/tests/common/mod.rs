@@ -8,6 +8,9 @@ mod clock;
 mod files;
 mod http;
 pub(crate) mod network;
+mod random;
+pub(crate) mod relay;
+pub(crate) mod wires;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -20,7 +23,7 @@ use std::time::{Duration, Instant};
 use goodwatt::client::{Client, ClientError};
 use goodwatt::hex;
 use goodwatt::keystore::{KeyFile, Secret};
-use goodwatt::protocol::{AccountInfo, Call, Status, Submitted};
+use goodwatt::protocol::{AccountInfo, Call, Peers, Status, Submitted};
 use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::hash::ChainId;
 use goodwatt_chain::signature::{PublicKey, SigningKey};
@@ -33,6 +36,7 @@ use tempfile::TempDir;
 pub(crate) use clock::FakeClock;
 pub(crate) use files::{Record, flip, records, segment};
 pub(crate) use http::{get, with_http};
+pub(crate) use random::{Random, number};
 
 /// How long anything may take before a test fails: a busy machine is slow, a hang is endless.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -201,7 +205,16 @@ impl Home {
     }
 
     pub(crate) fn spawn_with(&self, config: &Path, environment: &[(&str, &OsStr)]) -> Daemon {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_goodwattd"));
+        self.spawn_by(Command::new(env!("CARGO_BIN_EXE_goodwattd")), config, environment)
+    }
+
+    /// Starts the daemon by a command that runs it.
+    pub(crate) fn spawn_by(
+        &self,
+        mut command: Command,
+        config: &Path,
+        environment: &[(&str, &OsStr)],
+    ) -> Daemon {
         command.arg("--config").arg(config).stdin(Stdio::null()).stderr(Stdio::piped());
         command.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM");
         command.envs(environment.iter().copied());
@@ -278,6 +291,10 @@ impl Daemon {
 
     pub(crate) fn status(&mut self) -> Status {
         self.client().call(Call::Status).expect("a status")
+    }
+
+    pub(crate) fn peers(&mut self) -> Peers {
+        self.client().call(Call::Peers).expect("it has a network")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

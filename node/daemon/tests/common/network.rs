@@ -1,6 +1,6 @@
 //! Several validators of one chain, on loopback.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use goodwatt::protocol::Status;
@@ -11,9 +11,28 @@ use super::{Daemon, Home, until};
 
 const GOOD: Grains = Grains::from_good(1);
 
-/// Validators of one chain, each with a slot of the same weight.
+/// Validators of one chain on loopback, each with a slot of the same weight.
 pub(crate) fn network(count: usize) -> Vec<Home> {
-    let homes: Vec<Home> = (0..count).map(|_| Home::new()).collect();
+    let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listeners: Vec<TcpListener> = (0..count).map(bind).collect();
+    let address = |listener: &TcpListener| listener.local_addr().expect("an address");
+    network_at(&listeners.iter().map(address).collect::<Vec<_>>())
+}
+
+/// The same at given addresses; each knows all the others.
+pub(crate) fn network_at(addresses: &[SocketAddr]) -> Vec<Home> {
+    let homes: Vec<Home> = addresses.iter().map(|_| Home::new()).collect();
+    share_genesis(&homes);
+    for (home, own) in homes.iter().zip(addresses) {
+        let others: Vec<SocketAddr> =
+            addresses.iter().filter(|other| *other != own).copied().collect();
+        join(home, *own, &others);
+    }
+    homes
+}
+
+/// Makes one chain of all these validators.
+fn share_genesis(homes: &[Home]) {
     let genesis = |home: &Home| {
         let text = std::fs::read_to_string(home.path("genesis.toml")).expect("a genesis");
         Genesis::from_toml(&text, "genesis.toml").expect("a good one")
@@ -24,22 +43,35 @@ pub(crate) fn network(count: usize) -> Vec<Home> {
         shared.balances.extend(other.balances);
     }
     shared.balances.sort_unstable_by_key(|(key, _)| *key);
-    let listeners: Vec<TcpListener> =
-        homes.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    let ports: Vec<u16> =
-        listeners.iter().map(|l| l.local_addr().expect("an address").port()).collect();
-    drop(listeners);
-    for (home, port) in homes.iter().zip(&ports) {
+    for home in homes {
         std::fs::write(home.path("genesis.toml"), shared.to_toml()).expect("written");
-        let others = ports.iter().filter(|other| *other != port);
-        let peers: Vec<String> = others.map(|port| format!("\"127.0.0.1:{port}\"")).collect();
-        let section = format!(
-            "[network]\nlisten = \"127.0.0.1:{port}\"\npeers = [{}]\ndevelopment = true\n\n[api]\n",
-            peers.join(", ")
-        );
-        home.edit("goodwatt.toml", "[api]\n", &section);
     }
-    homes
+}
+
+/// Has a node listen at an address and call others.
+pub(crate) fn join(home: &Home, own: SocketAddr, others: &[SocketAddr]) {
+    let peers: Vec<String> = others.iter().map(|other| format!("\"{other}\"")).collect();
+    let section = format!(
+        "[network]\nlisten = \"{own}\"\npeers = [{}]\ndevelopment = true\n\n[api]\n",
+        peers.join(", ")
+    );
+    home.edit("goodwatt.toml", "[api]\n", &section);
+}
+
+/// Waits until each of these is connected to so many.
+#[track_caller]
+pub(crate) fn connected(daemons: &mut [Daemon], count: usize) {
+    until("everybody is connected", || {
+        let all = daemons.iter_mut().all(|daemon| daemon.peers().peers.len() >= count);
+        all.then_some(())
+    });
+}
+
+/// Waits until each of these may sign: it listens for three seconds first.
+pub(crate) fn listened(daemons: &mut [Daemon]) {
+    until("the first seconds are over", || {
+        daemons.iter_mut().all(|daemon| daemon.status().uptime_s >= 4).then_some(())
+    });
 }
 
 /// Pays once from the first owner; gives the time until the block was on the card of that board.

@@ -1,8 +1,6 @@
 //! `idle`, `memory` and `start`: the daemon as a process of its own, watched from outside.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use goodwatt_chain::genesis::SealingRule;
 use goodwatt_chain::transaction::Transaction;
@@ -10,10 +8,10 @@ use goodwatt_chain::units::UnixMillis;
 
 use super::chain::{genesis, payment, wallet};
 use super::{Bench, Scratch};
-use crate::client::{Client, ClientError};
 use crate::hex;
-use crate::protocol::{Call, Status, Submitted};
+use crate::protocol::{Call, Submitted};
 use crate::signers::Signers;
+use crate::tool::daemon::Daemon;
 use crate::tool::error::ToolError;
 
 /// How long an idle daemon is watched.
@@ -22,8 +20,6 @@ const IDLE: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_secs(3);
 /// Blocks, and new accounts, of the memory and start benchmarks.
 const BLOCKS: u32 = 10_000;
-/// How long a start may take before it is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 const CONFIG: &str = "\
 [node]
@@ -38,12 +34,12 @@ http = \"off\"
 ";
 
 /// A daemon on a chain of its own.
-struct Daemon {
-    child: Child,
+struct Alone {
+    daemon: Daemon,
     folder: Scratch,
 }
 
-impl Daemon {
+impl Alone {
     fn begin(bench: &Bench<'_>, name: &str, wallets: u32) -> Result<Self, ToolError> {
         let folder = bench.folder(name)?;
         let mut signers =
@@ -53,95 +49,18 @@ impl Daemon {
         let genesis = genesis(&mut signers, wallets, SealingRule::Immediate, time)?;
         std::fs::write(folder.0.join("genesis.toml"), genesis.to_toml())?;
         std::fs::write(folder.0.join("goodwatt.toml"), CONFIG)?;
-        let (child, _) = launch(&folder.0)?;
-        Ok(Self { child, folder })
-    }
-
-    fn client(&self) -> Result<Client, ToolError> {
-        Ok(Client::connect(&self.folder.0.join("goodwatt.sock"))?)
-    }
-
-    /// One figure of the process, from outside.
-    fn proc(&self, file: &str, field: &str) -> Result<u64, ToolError> {
-        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?;
-        let value = text.lines().find_map(|line| line.strip_prefix(field));
-        value
-            .and_then(|value| value.split_whitespace().next()?.parse().ok())
-            .ok_or_else(|| ToolError::failed(format!("{file} has no {field}")))
-    }
-
-    /// Context switches of all threads.
-    fn wakeups(&self) -> Result<u64, ToolError> {
-        let mut sum = 0;
-        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let text = std::fs::read_to_string(task?.path().join("status"))?;
-            let switches = text.lines().filter(|line| line.contains("ctxt_switches:"));
-            let count = |line: &str| line.split_whitespace().last()?.parse::<u64>().ok();
-            sum += switches.filter_map(count).sum::<u64>();
-        }
-        Ok(sum)
-    }
-
-    /// Processor time in milliseconds: user and system, in ticks of 10 ms.
-    fn cpu_ms(&self) -> Result<u64, ToolError> {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = text.rsplit_once(") ").unwrap_or(("", ""));
-        let ticks = fields.split(' ').skip(11).take(2).filter_map(|f| f.parse::<u64>().ok());
-        Ok(ticks.sum::<u64>() * 10)
-    }
-
-    fn stop(&mut self) -> Result<(), ToolError> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-            .map_err(ToolError::failed)?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // Ended already, or ended now: either way it does not outlive the benchmark.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// Starts the daemon beside this program, and waits until it answers; gives how long that took.
-pub(super) fn launch(folder: &Path) -> Result<(Child, Duration), ToolError> {
-    let program = std::env::current_exe()?.with_file_name("goodwattd");
-    let begin = Instant::now();
-    let mut child = Command::new(&program)
-        .arg("--config")
-        .arg(folder.join("goodwatt.toml"))
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| ToolError::failed(format!("{}: {error}", program.display())))?;
-    let socket = folder.join("goodwatt.sock");
-    loop {
-        let ready =
-            Client::connect(&socket).and_then(|mut client| client.call::<Status>(Call::Status));
-        match ready {
-            Ok(_) => return Ok((child, begin.elapsed())),
-            Err(ClientError::Unreachable { .. } | ClientError::Broken(_))
-                if begin.elapsed() < PATIENCE && child.try_wait()?.is_none() =>
-            {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Err(error) => {
-                drop(child.kill());
-                return Err(error.into());
-            }
-        }
+        let (daemon, _) = Daemon::launch(&folder.0)?;
+        Ok(Self { daemon, folder })
     }
 }
 
 /// 30 s without a transaction: processor, wake-ups, bytes written, packets.
 pub(super) fn idle(bench: &Bench<'_>) -> Result<(), ToolError> {
-    let daemon = Daemon::begin(bench, "idle", 10)?;
+    let alone = Alone::begin(bench, "idle", 10)?;
+    let daemon = &alone.daemon;
     std::thread::sleep(SETTLE);
     let look = || {
-        let packets = sockets(&daemon)?;
+        let packets = sockets(daemon)?;
         Ok::<_, ToolError>([
             daemon.cpu_ms()?,
             daemon.wakeups()?,
@@ -163,7 +82,7 @@ pub(super) fn idle(bench: &Bench<'_>) -> Result<(), ToolError> {
 
 /// Open sockets of the internet families: what packets would need.
 fn sockets(daemon: &Daemon) -> Result<u64, ToolError> {
-    let pid = daemon.child.id();
+    let pid = daemon.pid();
     let mut inodes = Vec::new();
     for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
         let Ok(target) = std::fs::read_link(entry?.path()) else { continue };
@@ -185,16 +104,21 @@ fn sockets(daemon: &Daemon) -> Result<u64, ToolError> {
 
 /// Resident memory after 10,000 blocks, each with a payment to a new account.
 pub(super) fn memory(bench: &Bench<'_>) -> Result<(), ToolError> {
-    let daemon = Daemon::begin(bench, "memory", 100)?;
-    fill(&daemon)?;
-    report_memory(bench, &daemon)
+    let alone = Alone::begin(bench, "memory", 100)?;
+    fill(&alone.daemon)?;
+    report_memory(bench, "memory", &alone.daemon)
 }
 
-fn report_memory(bench: &Bench<'_>, daemon: &Daemon) -> Result<(), ToolError> {
+/// What a daemon takes, and the most it ever took.
+pub(super) fn report_memory(
+    bench: &Bench<'_>,
+    name: &str,
+    daemon: &Daemon,
+) -> Result<(), ToolError> {
     let resident = daemon.proc("status", "VmRSS:")? * 1_024;
     let peak = daemon.proc("status", "VmHWM:")? * 1_024;
-    bench.print("memory", resident as f64, "bytes")?;
-    bench.print("memory-peak", peak as f64, "bytes")
+    bench.print(name, resident as f64, "bytes")?;
+    bench.print(&format!("{name}-peak"), peak as f64, "bytes")
 }
 
 /// Seals 10,000 blocks, each with a payment to a new account.
@@ -214,15 +138,15 @@ fn fill(daemon: &Daemon) -> Result<(), ToolError> {
 
 /// From a cold start of the process to its first answer, with 10,000 blocks.
 pub(super) fn start(bench: &Bench<'_>) -> Result<(), ToolError> {
-    let mut daemon = Daemon::begin(bench, "start", 100)?;
-    fill(&daemon)?;
-    daemon.stop()?;
-    let (child, clean) = launch(&daemon.folder.0)?;
-    daemon.child = child;
+    let mut alone = Alone::begin(bench, "start", 100)?;
+    fill(&alone.daemon)?;
+    alone.daemon.tell_to_stop()?;
+    alone.daemon.wait_for_end()?;
+    let (again, clean) = Daemon::launch(&alone.folder.0)?;
+    alone.daemon = again;
     bench.print("start", clean.as_secs_f64() * 1e3, "ms")?;
-    daemon.child.kill()?;
-    daemon.child.wait()?;
-    let (child, crashed) = launch(&daemon.folder.0)?;
-    daemon.child = child;
+    alone.daemon.kill()?;
+    let (again, crashed) = Daemon::launch(&alone.folder.0)?;
+    alone.daemon = again;
     bench.print("start-after-kill", crashed.as_secs_f64() * 1e3, "ms")
 }

@@ -7,6 +7,7 @@ mod catch_up;
 pub(crate) mod chain;
 mod daemon;
 mod disk;
+mod network;
 mod rebuild;
 mod verify;
 
@@ -16,13 +17,14 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::error::ToolError;
-use super::output::{line, note};
+use super::output::line;
+use super::scratch::Scratch;
 
 /// Measures, and prints what it found.
 type Benchmark = fn(&Bench<'_>) -> Result<(), ToolError>;
 
 /// The benchmarks, by name, in the order in which they run.
-const BENCHMARKS: [(&str, Benchmark); 10] = [
+const BENCHMARKS: [(&str, Benchmark); 14] = [
     ("validate", verify::validate),
     ("replay", verify::replay),
     ("append", disk::append),
@@ -33,6 +35,10 @@ const BENCHMARKS: [(&str, Benchmark); 10] = [
     ("start", daemon::start),
     ("rebuild", rebuild::rebuild),
     ("catch-up", catch_up::catch_up),
+    ("finality", network::finality),
+    ("throughput", network::throughput),
+    ("idle-network", network::idle),
+    ("memory-peers", network::memory),
 ];
 
 /// One figure.
@@ -92,21 +98,7 @@ impl Bench<'_> {
     /// A fresh folder for one benchmark; it goes away with the guard that is returned.
     fn folder(&self, name: &str) -> Result<Scratch, ToolError> {
         let path = self.work.join(format!("goodwatt-bench-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path)
-            .map_err(|error| ToolError::failed(format!("{}: {error}", path.display())))?;
-        Ok(Scratch(path))
-    }
-}
-
-/// A folder that is removed when it is dropped.
-#[derive(Debug)]
-struct Scratch(std::path::PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            note(&format!("{}: {error}", self.0.display()));
-        }
+        Scratch::make(&path)
     }
 }
 
