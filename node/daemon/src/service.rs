@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
+use goodwatt_store::LogError;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -15,13 +17,14 @@ use crate::config::{Config, Loaded};
 use crate::control::{self, ControlSocket};
 use crate::http;
 use crate::logging::{self, LogHandle};
+use crate::mending;
 use crate::net::Network;
 use crate::notify::Notifier;
 use crate::peering;
 use crate::places::Places;
 use crate::tool::{note, read_genesis};
 use crate::upkeep::Upkeep;
-use crate::validator::{self, Running, Settings};
+use crate::validator::{self, HomeError, Running, Settings};
 
 /// Goodwatt's daemon: a validator for boards that sip power.
 #[derive(Debug, Parser)]
@@ -73,14 +76,15 @@ fn serve(daemon: &Daemon) -> Result<(), Failure> {
     let _entered = runtime.enter();
     let socket = ControlSocket::open(&config.api.socket, config.api.socket_mode.bits())?;
     let chain = genesis.chain_id();
-    let running = validator::start(Settings {
+    let settings = Settings {
         data: config.node.data_dir.clone(),
         genesis,
         sign: config.validator.enabled,
         mempool: config.mempool,
         power: config.power.clone(),
         has_peers: config.network.listen.is_some() || !config.network.peers.is_empty(),
-    })?;
+    };
+    let running = start_validator(&runtime, &config, &settings)?;
     let network = match peering::start(&config, chain)? {
         None => None,
         Some((network, events)) => {
@@ -96,6 +100,36 @@ fn serve(daemon: &Daemon) -> Result<(), Failure> {
     }
     running.stop();
     served
+}
+
+/// Starts the validator; a log that is too damaged for that is healed by peers first.
+fn start_validator(
+    runtime: &Runtime,
+    config: &Config,
+    settings: &Settings,
+) -> Result<Running, Failure> {
+    let chain = settings.genesis.chain_id();
+    let mut healed = None;
+    loop {
+        match validator::start(settings.clone()) {
+            Err(HomeError::Log(LogError::Damaged(damage))) if healed != Some(damage.height) => {
+                healed = Some(damage.height);
+                runtime.block_on(unless_stopped(mending::heal(config, chain, &damage)))?;
+            }
+            started => return Ok(started?),
+        }
+    }
+}
+
+/// Waits for something that may take long, or for a signal to stop.
+async fn unless_stopped(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        done = work => done,
+        _ = terminate.recv() => Err("stopped before it was done".into()),
+        _ = interrupt.recv() => Err("stopped before it was done".into()),
+    }
 }
 
 /// Serves sockets and signals until one of them ends it.

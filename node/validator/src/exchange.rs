@@ -144,9 +144,15 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             }
             Message::WantBody { height, block } => self.give_body(from, height, &block),
             Message::Transactions(raw) => self.hear_transactions(now, from, raw),
-            Message::WantBlocks { from: first, count } => self.give_blocks(from, first, count),
-            Message::Blocks(blocks) => self.hear_blocks(now, from, blocks),
-            Message::WantHeaders { from: first, count } => self.give_headers(from, first, count),
+            Message::WantBlocks { from: first, count } => self.give_blocks(now, from, first, count),
+            Message::Blocks(blocks) => {
+                if let Some(blocks) = self.heal_with(now, from, blocks) {
+                    self.hear_blocks(now, from, blocks);
+                }
+            }
+            Message::WantHeaders { from: first, count } => {
+                self.give_headers(now, from, first, count);
+            }
             // Never asked for here: a light peer asks for them.
             Message::Headers(headers) => self.hear_headers(now, from, &headers),
         }
@@ -331,6 +337,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             self.send(To::All, Message::WantBody { height, block });
         }
         self.catch_up_late(now);
+        self.healing_late(now);
     }
 
     fn give_body(&mut self, to: PeerId, height: Height, id: &BlockId) {

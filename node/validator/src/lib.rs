@@ -21,6 +21,7 @@ mod catch_up;
 mod evidence;
 mod exchange;
 pub mod guard;
+mod healing;
 mod heard;
 pub mod lookups;
 pub mod message;
@@ -30,6 +31,7 @@ mod validator;
 
 pub use catch_up::Progress;
 pub use guard::{Guard, GuardFault};
+pub use healing::Wound;
 pub use message::{LoggedBlock, Message, SealedHeader, Status};
 pub use parts::{Card, Now, Output, Parts, PeerId, SealedBlock, Signers, StateStore, To};
 pub use stuck::Stuck;

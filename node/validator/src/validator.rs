@@ -22,6 +22,7 @@ use goodwatt_chain::ledger::Tip;
 use crate::bodies::Bodies;
 use crate::catch_up::Unwritten;
 use crate::exchange::{Peers, Relay};
+use crate::healing::Healing;
 use crate::heard::Heard;
 use crate::message::{LoggedBlock, Message};
 use crate::parts::{Card, Now, Output, Parts, SealedBlock, Signers, StateStore, To};
@@ -78,6 +79,7 @@ pub struct Validator<S, K> {
     pub(crate) decided: Option<(LoggedBlock, Applied)>,
     /// Blocks of peers that could not be put on the card yet.
     pub(crate) unwritten: Option<Unwritten>,
+    pub(crate) healing: Healing,
     /// What was decided while its body was not at hand.
     pub(crate) wanted: Option<Certificate>,
     /// The height that is being agreed on.
@@ -125,6 +127,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             bodies: Bodies::default(),
             decided: None,
             unwritten: None,
+            healing: Healing::default(),
             wanted: None,
             running: None,
             only_follows: false,
@@ -411,6 +414,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             wakeups.extend(self.nudge.map(|(at, _)| until(at)));
         }
         wakeups.extend(self.peers.due().map(until));
+        wakeups.extend(self.healing.due().map(until));
         wakeups.extend(self.bodies.due().map(until));
         if self.running.is_some() && self.only_follows {
             let listens = self.listens_until.map_or(Millis::new(0), until);

@@ -197,7 +197,7 @@ impl Engine {
         self.own.card().guard.fault().or(clock).or_else(|| self.own.stuck().map(str::to_owned))
     }
 
-    fn transaction(&self, id: &str) -> Result<TransactionInfo, Fault> {
+    fn transaction(&mut self, id: &str) -> Result<TransactionInfo, Fault> {
         let wanted = queries::transaction_id(id)?;
         if let Some(waiting) = self.own.mempool().iter().find(|waiting| waiting.id() == wanted) {
             return Ok(queries::transaction(waiting, None));
@@ -212,7 +212,7 @@ impl Engine {
         Err(Fault::new(FaultKind::NotFound, format!("there is no transaction {id}")))
     }
 
-    fn history(&self, address: &str, limit: usize) -> Result<History, Fault> {
+    fn history(&mut self, address: &str, limit: usize) -> Result<History, Fault> {
         let key = queries::address(address)?;
         let limit = limit.min(PAGE_MAX);
         let concerns = |transaction: &Transaction| {
@@ -235,11 +235,14 @@ impl Engine {
     }
 
     /// The transaction at a place in the log, if there is one.
-    fn read(&self, (height, position): Place) -> Result<Option<Transaction>, Fault> {
+    fn read(&mut self, (height, position): Place) -> Result<Option<Transaction>, Fault> {
         let failed = |error: &dyn ToString| Fault::new(FaultKind::Failed, error.to_string());
-        let Some(record) = self.own.card().log.read(height).map_err(|error| failed(&error))? else {
-            return Ok(None);
-        };
+        let record = self.own.card().log.read(height).map_err(|error| {
+            let now = self.now();
+            self.own.note_damage(now, &error);
+            failed(&error)
+        })?;
+        let Some(record) = record else { return Ok(None) };
         let logged: LoggedBlock = codec::decode(&record).map_err(|error| failed(&error))?;
         let position = usize::try_from(position).unwrap_or(usize::MAX);
         let raw = logged.block.transactions.get(position);

@@ -31,7 +31,7 @@ use crate::protocol::{Call, Fault, FaultKind};
 pub(crate) use clock::Clock;
 pub(crate) use goodwatt_validator::LoggedBlock;
 pub use home::HomeError;
-pub(crate) use peers::{FromNetwork, read_frame};
+pub(crate) use peers::{FromNetwork, frame_kind, read_frame};
 pub(crate) use recovery::Recovery;
 pub use replay::ReplayError;
 pub(crate) use replay::{Replay, Replayed};

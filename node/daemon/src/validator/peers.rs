@@ -101,7 +101,7 @@ impl Peers {
     /// Sends a message. Who is gone is told of by the network itself.
     pub(super) fn send(&self, to: To, message: &Message) {
         let Some(network) = &self.network else { return };
-        let (kind, bytes) = (kind(message), message.encode());
+        let (kind, bytes) = (frame_kind(message), message.encode());
         let sent = match to {
             To::All => network.broadcast(kind, bytes, None).map(drop),
             To::AllBut(but) => network.broadcast(kind, bytes, self.key(but)).map(drop),
@@ -140,7 +140,7 @@ impl Peers {
 }
 
 /// In which frame a message travels.
-const fn kind(message: &Message) -> Kind {
+pub(crate) const fn frame_kind(message: &Message) -> Kind {
     match message {
         Message::Status(_) => Kind::Tip,
         Message::Agreement(_) => Kind::Statements,
@@ -155,5 +155,5 @@ const fn kind(message: &Message) -> Kind {
 
 /// Reads a frame; `None` where its content is not what its kind says.
 pub(crate) fn read_frame(in_frame: Kind, payload: &[u8]) -> Option<Message> {
-    Message::decode(payload).ok().filter(|message| kind(message) == in_frame)
+    Message::decode(payload).ok().filter(|message| frame_kind(message) == in_frame)
 }

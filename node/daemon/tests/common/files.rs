@@ -20,7 +20,9 @@ pub(crate) struct Record {
 /// The only segment of a short log.
 pub(crate) fn segment(home: &Home) -> PathBuf {
     let folder = std::fs::read_dir(home.path("data/log")).expect("a log");
-    let mut files: Vec<PathBuf> = folder.map(|entry| entry.expect("an entry").path()).collect();
+    let files = folder.map(|entry| entry.expect("an entry").path());
+    let is_segment = |path: &PathBuf| path.extension().is_some_and(|end| end == "blocks");
+    let mut files: Vec<PathBuf> = files.filter(is_segment).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files.remove(0)
 }

@@ -178,7 +178,7 @@ fn damage_in_the_middle_is_refused_named_and_healed() {
             let error = open(&disk).and_then(|(log, _)| log.read(height));
             let Err(LogError::Damaged(damage)) = error else { panic!("{error:?}") };
             assert_eq!(damage, Damage { height, file: name.clone(), offset: offset as u64 });
-            BlockLog::heal(&disk.folder(), height, &block(height.get())).expect("healed");
+            BlockLog::heal(&disk.folder(), height, &[block(height.get())]).expect("healed");
             let mut healed = disk.bytes(&name).expect("there");
             healed.resize(healed.len().max(sound.len()), 0);
             assert_eq!(healed, sound, "{name}, byte {at}");
@@ -193,7 +193,7 @@ fn healing_may_put_a_block_of_another_length() {
     let disk = filled(1);
     let name = segment::name(h(5));
     disk.flip(&name, segment::HEADER_BYTES, 1);
-    BlockLog::heal(&disk.folder(), h(5), b"another certificate").expect("healed");
+    BlockLog::heal(&disk.folder(), h(5), &[b"another certificate".to_vec()]).expect("healed");
     let log = open(&disk).expect("sound").0;
     assert_eq!(log.read(h(5)).expect("sound"), Some(b"another certificate".to_vec()));
     assert_eq!(log.blocks_from(h(6)).filter(Result::is_ok).count(), 39);
@@ -386,4 +386,47 @@ fn damage_below_many_blocks_is_still_damage() {
     // The header of the first record, which was appended alone.
     disk.flip(&segment_names(&disk)[0], 16, 1);
     assert!(matches!(open(&disk), Err(LogError::Damaged(bad)) if bad.height == h(7)));
+}
+
+#[test]
+fn damage_in_a_row_is_healed_at_once_and_nothing_behind_it_is_lost() {
+    let disk = FaultyDisk::new(1);
+    // Blocks 7 to 11 lie in one segment.
+    append(&mut open(&disk).expect("empty").0, 7..=20);
+    let name = segment_names(&disk)[0].clone();
+    let offset = |height: u64| 16 + (7..height).map(|h| 24 + block(h).len()).sum::<usize>();
+    for at in [offset(8) + 2, offset(9) + 2, offset(9) + 30] {
+        disk.flip(&name, at, 4);
+    }
+    let bad = Damage { height: h(8), file: name.clone(), offset: offset(8) as u64 };
+    let (behind, payload) = BlockLog::behind(&disk.folder(), &bad).expect("no fault").expect("10");
+    assert_eq!((behind, payload), (h(10), block(10)));
+    let (blocks, damaged) = ([block(8), block(9)], disk.bytes(&name).expect("there"));
+    BlockLog::heal(&disk.folder(), h(8), &blocks).expect("healed");
+    check_holds(&open(&disk).expect("sound").0, 7..=20);
+    // One after the other does as well.
+    disk.folder()
+        .replace::<DiskError>(&name, |file| file.write_at(0, &damaged))
+        .expect("as it was");
+    BlockLog::heal(&disk.folder(), h(8), &blocks[..1]).expect("healed");
+    assert!(matches!(
+        open(&disk).expect("its footer is good").0.read(h(9)),
+        Err(LogError::Damaged(_))
+    ));
+    BlockLog::heal(&disk.folder(), h(9), &blocks[1..]).expect("healed");
+    check_holds(&open(&disk).expect("sound").0, 7..=20);
+}
+
+#[test]
+fn a_log_that_is_open_is_healed_too() {
+    let disk = FaultyDisk::new(1);
+    let mut log = open(&disk).expect("empty").0;
+    append(&mut log, 7..=44);
+    let name = segment_names(&disk)[0].clone();
+    disk.flip(&name, 16 + 24 + 24, 4);
+    assert!(matches!(log.read(h(8)), Err(LogError::Damaged(_))));
+    log.heal_open(h(8), &[block(8)]).expect("healed");
+    check_holds(&log, 7..=44);
+    append(&mut log, 45..=50);
+    check_holds(&log, 7..=50);
 }

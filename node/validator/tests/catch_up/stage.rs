@@ -213,17 +213,16 @@ impl Stage {
             blamed: Vec::new(),
             sealed: Height::ZERO,
         };
-        for peer in 0..manners.len() {
+        for (peer, manner) in manners.iter().enumerate() {
             stage.own.connected(PeerId(peer as u64));
-            let height =
-                if manners[peer] == Manner::Boaster { 1_000_000 } else { chain.len() as u64 };
+            let height = if *manner == Manner::Boaster { 1_000_000 } else { chain.len() as u64 };
             let status = Status {
                 height: Height::new(height),
                 tip: BlockId::default(),
                 round: None,
                 wants: false,
             };
-            stage.say(peer, Message::Status(status));
+            stage.say(peer, &Message::Status(status));
         }
         stage
     }
@@ -237,7 +236,7 @@ impl Stage {
         self.own.ledger().tip().height.get()
     }
 
-    fn say(&mut self, peer: usize, message: Message) {
+    fn say(&mut self, peer: usize, message: &Message) {
         let message = Message::decode(&message.encode()).expect("what is sent can be read");
         let now = self.now();
         self.own.receive(now, PeerId(peer as u64), message);
@@ -251,7 +250,7 @@ impl Stage {
         for output in self.own.take_outputs() {
             match output {
                 Output::Send(To::Peer(PeerId(peer)), message) => {
-                    asked.push((peer as usize, message))
+                    asked.push((peer as usize, message));
                 }
                 Output::Misbehaved(PeerId(peer), _) => self.blamed.push(peer as usize),
                 Output::Sealed(block) => self.sealed = block.height,
@@ -262,7 +261,7 @@ impl Stage {
         for (peer, message) in asked {
             if let Some(answer) = self.answer_of(peer, &message) {
                 busy = true;
-                self.say(peer, answer);
+                self.say(peer, &answer);
             }
         }
         busy

@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use goodwatt_chain::codec;
@@ -13,10 +12,9 @@ use goodwatt_store::{BlockLog, Folder};
 
 use super::Bench;
 use super::chain::Chain;
-use super::daemon::launch;
 use super::verify::time_batch;
-use crate::client::Client;
 use crate::protocol::{Call, Status};
+use crate::tool::daemon::Daemon;
 use crate::tool::error::ToolError;
 use crate::validator::LoggedBlock;
 
@@ -30,17 +28,6 @@ const CEILING_BATCH: usize = 4_096;
 /// How long it may take before it is given up.
 const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-
-/// A daemon that is ended when it is dropped.
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // Ended already, or ended now: either way it does not outlive the benchmark.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
 
 /// 10,000 blocks of 10 transfers from one real daemon to another, from the start of the second one's
 /// process until all is on its disk, against raw verification of the same signatures.
@@ -62,12 +49,12 @@ pub(super) fn catch_up(bench: &Bench<'_>) -> Result<(), ToolError> {
         );
         std::fs::write(folder.join("goodwatt.toml"), config)?;
     }
-    let _giver = Daemon(launch(&giver)?.0);
+    let (_giver, _) = Daemon::launch(&giver)?;
     let begin = Instant::now();
-    let taker_daemon = Daemon(launch(&taker)?.0);
+    let (taker, _) = Daemon::launch(&taker)?;
     let status = reach_tip(&taker, begin)?;
     let seconds = begin.elapsed().as_secs_f64();
-    drop(taker_daemon);
+    drop(taker);
     let ceiling = ceiling(&batch)?;
     bench.print("catch-up-time", seconds, "s")?;
     bench.print("catch-up-cpu", status.usage.cpu_ms as f64 / 1e3, "s")?;
@@ -132,9 +119,9 @@ fn ceiling(signed: &Signed) -> Result<f64, ToolError> {
     Ok(best)
 }
 
-/// Waits until the daemon in a folder has all blocks.
-fn reach_tip(folder: &Path, begin: Instant) -> Result<Status, ToolError> {
-    let mut client = Client::connect(&folder.join("goodwatt.sock"))?;
+/// Waits until the daemon has all blocks.
+fn reach_tip(daemon: &Daemon, begin: Instant) -> Result<Status, ToolError> {
+    let mut client = daemon.client()?;
     while begin.elapsed() < PATIENCE {
         let status: Status = client.call(Call::Status)?;
         if status.height >= BLOCKS {
