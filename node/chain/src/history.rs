@@ -15,6 +15,8 @@
 //! this is: the path within the mountain, after the peaks to the left and before those to the
 //! right, which are given as the one hash they were joined to.
 
+mod nodes;
+
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -25,6 +27,7 @@ use ckb_merkle_mountain_range::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::nodes::{GROUP_BLOCKS, HistoryNodes};
 use crate::hash::{BlockId, Digest32, Domain};
 use crate::merkle::Siblings;
 use crate::units::Height;
@@ -137,8 +140,22 @@ impl HistoryProof {
         height: Height,
         block_at: impl FnMut(Height) -> Option<BlockId>,
     ) -> Result<Self, HistoryError> {
+        Self::with_nodes(&HistoryNodes::default(), blocks, height, block_at)
+    }
+
+    /// The same with nodes that are kept: `block_at` is asked for fewer than twice
+    /// [`GROUP_BLOCKS`] blocks, where `nodes` hold all of the history but a group.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_nodes(
+        nodes: &HistoryNodes,
+        blocks: u64,
+        height: Height,
+        block_at: impl FnMut(Height) -> Option<BlockId>,
+    ) -> Result<Self, HistoryError> {
         let place = Place::of(blocks, height).ok_or(HistoryError::OutOfRange)?;
-        let nodes = Recomputed(RefCell::new(block_at));
+        let nodes = Recomputed { kept: nodes, block_at: RefCell::new(block_at) };
         let proof = MMR::<_, Join, _>::new(place.size, nodes)
             .gen_proof(vec![place.position])
             .map_err(|_| HistoryError::MissingBlock)?;
@@ -180,15 +197,21 @@ impl Place {
     }
 }
 
-/// The nodes of a range, each computed from its blocks when asked for.
-struct Recomputed<F>(RefCell<F>);
+/// The nodes of a range, each computed from its blocks when asked for, if it is not kept.
+struct Recomputed<'n, F> {
+    kept: &'n HistoryNodes,
+    block_at: RefCell<F>,
+}
 
-impl<F: FnMut(Height) -> Option<BlockId>> MMRStoreReadOps<Digest32> for Recomputed<F> {
+impl<F: FnMut(Height) -> Option<BlockId>> MMRStoreReadOps<Digest32> for Recomputed<'_, F> {
     fn get_elem(&self, position: u64) -> Result<Option<Digest32>, Error> {
-        let mut block_at = self.0.borrow_mut();
+        let mut block_at = self.block_at.borrow_mut();
         let tree_height = pos_height_in_tree(position);
         // The first leaf of this tree was added when the range had just the nodes before it.
         let first = get_peak_map(position + 2 - (2 << tree_height));
+        if let Some(node) = self.kept.node(u32::from(tree_height), first) {
+            return Ok(Some(node));
+        }
         let mut tree = History::default();
         for index in first..first + (1 << tree_height) {
             let Some(block) = block_at(Height::new(index + 1)) else { return Ok(None) };

@@ -17,6 +17,7 @@
 //! | the records of the state | [`state`] |
 //! | the one signature rule | [`signature`] |
 //! | proofs for those who keep no state | [`proof`]; their parts: [`tree`], [`merkle`], [`history`] |
+//! | what such a one trusts, asks and believes | [`light`] |
 //! | the links a proposer reveals | [`reveal`] |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -35,6 +36,7 @@ pub mod hash;
 pub mod history;
 pub mod leaves;
 pub mod ledger;
+pub mod light;
 pub mod mempool;
 pub mod merkle;
 pub mod proof;

@@ -18,7 +18,7 @@ use crate::genesis::Genesis;
 use crate::hash::{BlockId, ChainId, Digest32, TxId};
 use crate::history::HistoryProof;
 use crate::merkle::InclusionProof;
-use crate::signature::PublicKey;
+use crate::signature::{Batch, PublicKey};
 use crate::state::{Account, Key};
 use crate::tree::{self, StateProof};
 use crate::units::Height;
@@ -28,15 +28,12 @@ use crate::validators::{Validator, ValidatorSet};
 /// and a set of 100 (7,401), rounded up to 16 KiB.
 pub const DECIDED_HEADER_BYTES_MAX: usize = 16 * 1_024;
 
-/// The longest [`TransactionProof`]: a path is 16 hashes at most.
-pub const TRANSACTION_PROOF_BYTES_MAX: usize = DECIDED_HEADER_BYTES_MAX + 1_024;
+/// The longest [`TransactionProof`]: a second header, and paths of 16 and of 49 hashes at most.
+pub const TRANSACTION_PROOF_BYTES_MAX: usize = DECIDED_HEADER_BYTES_MAX + 3 * 1_024;
 
 /// The longest [`StateLeafProof`]: a path is 256 hashes at most, and the largest record, a full
 /// list of bids, has 21 KiB.
 pub const STATE_LEAF_PROOF_BYTES_MAX: usize = DECIDED_HEADER_BYTES_MAX + 32 * 1_024;
-
-/// The longest [`AncestorProof`]: a path is 49 hashes at most.
-pub const ANCESTOR_PROOF_BYTES_MAX: usize = DECIDED_HEADER_BYTES_MAX + 2 * 1_024;
 
 /// Why something is not proven. The peer that sent it lied, unless the variant says otherwise.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -111,6 +108,20 @@ pub fn verify_header(
     certificate: &Certificate,
     validators: &ValidatorSet,
 ) -> Result<VerifiedHeader, ProofError> {
+    let mut batch = Batch::default();
+    let verified = check_header(chain, trusted, header, certificate, validators, &mut batch)?;
+    if batch.verify() { Ok(verified) } else { Err(CertificateError::Signature.into()) }
+}
+
+/// Checks all but the signatures, which it adds to `batch`: nothing is verified before they are.
+pub(crate) fn check_header(
+    chain: &ChainId,
+    trusted: &Digest32,
+    header: &Header,
+    certificate: &Certificate,
+    validators: &ValidatorSet,
+    batch: &mut Batch,
+) -> Result<VerifiedHeader, ProofError> {
     if header.version != BLOCK_VERSION {
         return Err(ProofError::UnknownVersion(header.version));
     }
@@ -129,11 +140,16 @@ pub fn verify_header(
     if certificate.height != header.height || certificate.block != id {
         return Err(ProofError::OtherBlock);
     }
-    certificate.verify(chain, validators)?;
+    certificate.check(chain, validators, batch)?;
     Ok(VerifiedHeader { header: header.clone(), id })
 }
 
 impl VerifiedHeader {
+    /// A header that is trusted without a proof, as somebody vouches for its id.
+    pub(crate) fn of_checkpoint(header: Header) -> Self {
+        Self { id: header.id(), header }
+    }
+
     /// What the block says of itself.
     #[must_use]
     pub const fn header(&self) -> &Header {
@@ -262,12 +278,23 @@ impl DecidedHeader {
     }
 }
 
+/// Leads from a decided header to an earlier one, which needs no certificate of its own.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Ancestor {
+    /// The earlier header.
+    pub header: Header,
+    /// The path to the later one's history root.
+    pub path: HistoryProof,
+}
+
 /// Proves that a transaction stands in a block.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TransactionProof {
-    /// The block.
+    /// The block, or a later one.
     pub decided: DecidedHeader,
-    /// The path to its root over transactions.
+    /// The block, where that is an earlier one.
+    pub ancestor: Option<Ancestor>,
+    /// The path to the block's root over transactions.
     pub path: InclusionProof,
 }
 
@@ -280,7 +307,7 @@ impl TransactionProof {
         codec::decode_within(bytes, TRANSACTION_PROOF_BYTES_MAX)
     }
 
-    /// Verifies the header and the path; gives the block and the position of `id` in it.
+    /// Verifies headers and paths; gives the block and the position of `id` in it.
     ///
     /// # Errors
     /// See [`ProofError`].
@@ -290,9 +317,22 @@ impl TransactionProof {
         trusted: &Digest32,
         id: &TxId,
     ) -> Result<(VerifiedHeader, u32), ProofError> {
-        let header = self.decided.verify(chain, trusted)?;
-        let index = header.transaction(id, &self.path)?;
-        Ok((header, index))
+        let decided = self.decided.verify(chain, trusted)?;
+        self.place(&decided, id)
+    }
+
+    /// The block and the position of `id` in it, below a header that was verified already.
+    pub(crate) fn place(
+        &self,
+        decided: &VerifiedHeader,
+        id: &TxId,
+    ) -> Result<(VerifiedHeader, u32), ProofError> {
+        let block = match &self.ancestor {
+            Some(ancestor) => decided.ancestor_header(&ancestor.header, &ancestor.path)?,
+            None => decided.clone(),
+        };
+        let index = block.transaction(id, &self.path)?;
+        Ok((block, index))
     }
 }
 
@@ -328,39 +368,6 @@ impl StateLeafProof {
         let header = self.decided.verify(chain, trusted)?;
         let record = header.record(key, &self.path)?;
         Ok((header, record))
-    }
-}
-
-/// Proves that a header is that of an ancestor of a decided block.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct AncestorProof {
-    /// The later block.
-    pub decided: DecidedHeader,
-    /// The earlier one.
-    pub ancestor: Header,
-    /// The path to the later one's history root.
-    pub path: HistoryProof,
-}
-
-impl AncestorProof {
-    /// Reads it from bytes, at most [`ANCESTOR_PROOF_BYTES_MAX`].
-    ///
-    /// # Errors
-    /// See [`DecodeError`].
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        codec::decode_within(bytes, ANCESTOR_PROOF_BYTES_MAX)
-    }
-
-    /// Verifies the later header and the path; gives the earlier header.
-    ///
-    /// # Errors
-    /// See [`ProofError`].
-    pub fn verify(
-        &self,
-        chain: &ChainId,
-        trusted: &Digest32,
-    ) -> Result<VerifiedHeader, ProofError> {
-        self.decided.verify(chain, trusted)?.ancestor_header(&self.ancestor, &self.path)
     }
 }
 

@@ -438,7 +438,7 @@ impl Transaction {
         Ok(Self {
             content: parsed,
             signature: Signature::from_bytes(*signature),
-            id: TxId(Digest32::of(TRANSACTION, &[bytes])),
+            id: Self::id_of(bytes),
             digest: Digest32::of(SIGN_TRANSACTION, &[chain.as_bytes(), content]),
             bytes: bytes.to_vec(),
         })
@@ -465,7 +465,13 @@ impl Transaction {
         let digest = Digest32::of(SIGN_TRANSACTION, &[chain.as_bytes(), &bytes]);
         let signature = key.sign(&digest);
         bytes.extend_from_slice(&signature.to_bytes());
-        Self { content, signature, id: TxId(Digest32::of(TRANSACTION, &[&bytes])), digest, bytes }
+        Self { content, signature, id: Self::id_of(&bytes), digest, bytes }
+    }
+
+    /// The id of a transaction of these bytes, if they are one.
+    #[must_use]
+    pub fn id_of(bytes: &[u8]) -> TxId {
+        TxId(Digest32::of(TRANSACTION, &[bytes]))
     }
 
     /// Its id: the hash of all of its bytes.

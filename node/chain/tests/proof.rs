@@ -14,9 +14,8 @@ use goodwatt_chain::history::HistoryProof;
 use goodwatt_chain::leaves::{LeafChanges, MemoryLeaves};
 use goodwatt_chain::merkle;
 use goodwatt_chain::proof::{
-    ANCESTOR_PROOF_BYTES_MAX, AncestorProof, DECIDED_HEADER_BYTES_MAX, DecidedHeader, ProofError,
-    STATE_LEAF_PROOF_BYTES_MAX, StateLeafProof, TRANSACTION_PROOF_BYTES_MAX, TransactionProof,
-    VerifiedHeader,
+    Ancestor, DECIDED_HEADER_BYTES_MAX, DecidedHeader, ProofError, STATE_LEAF_PROOF_BYTES_MAX,
+    StateLeafProof, TRANSACTION_PROOF_BYTES_MAX, TransactionProof, VerifiedHeader,
 };
 use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_chain::state::{Account, BIDS_MAX, Bid, Bids, Key, Totals};
@@ -312,16 +311,20 @@ fn proofs_travel_as_bytes() {
 
     let ids = &WORLD.decided[WORLD.decided.len() - 1].1;
     let path = merkle::prove(ids, 0).expect("it is in the block");
-    let bytes = codec::encode(&TransactionProof { decided: decided.clone(), path });
+    let bytes = codec::encode(&TransactionProof { decided: decided.clone(), ancestor: None, path });
     let proof = TransactionProof::decode(&bytes).expect("it reads back");
     let (header, index) = proof.verify(chain(), &trusted, &ids[0]).expect("it is proven");
     assert_eq!((header, index), (verified(), 0));
 
-    let ancestor = self::decided(3).header.clone();
-    let proof = AncestorProof { decided: decided.clone(), ancestor, path: path_to(3) };
-    let proof = AncestorProof::decode(&codec::encode(&proof)).expect("it reads back");
-    let header = proof.verify(chain(), &trusted).expect("it is proven");
-    assert_eq!(header.header(), &self::decided(3).header);
+    let (earlier, ids) = &WORLD.decided[2];
+    let ancestor = Some(Ancestor { header: earlier.header.clone(), path: path_to(3) });
+    let path = merkle::prove(ids, 0).expect("it is in the block");
+    let proof = TransactionProof { decided: decided.clone(), ancestor, path };
+    let proof = TransactionProof::decode(&codec::encode(&proof)).expect("it reads back");
+    let (header, index) = proof.verify(chain(), &trusted, &ids[0]).expect("it is proven");
+    assert_eq!((header.header(), index), (&earlier.header, 0));
+    let lie = TransactionProof { ancestor: None, ..proof };
+    assert_eq!(lie.verify(chain(), &trusted, &ids[0]), Err(ProofError::Transaction));
 }
 
 #[test]
@@ -348,7 +351,6 @@ fn longer_bytes_are_not_even_read() {
     check(DECIDED_HEADER_BYTES_MAX, |bytes| DecidedHeader::decode(bytes).err());
     check(TRANSACTION_PROOF_BYTES_MAX, |bytes| TransactionProof::decode(bytes).err());
     check(STATE_LEAF_PROOF_BYTES_MAX, |bytes| StateLeafProof::decode(bytes).err());
-    check(ANCESTOR_PROOF_BYTES_MAX, |bytes| AncestorProof::decode(bytes).err());
 }
 
 /// A decided header in which every field is as long as it can be.
@@ -387,9 +389,8 @@ fn the_largest_proofs_fit() {
     // Two lengths, the hashes, the end's kind, the record's kind.
     let leaf = decided + 2 + 3 + STATE_PATH_MAX * 32 + 1 + 1 + codec::encode(&bids).len();
     assert!(leaf <= STATE_LEAF_PROOF_BYTES_MAX, "{leaf}");
-    let path = decided + 5 + 1 + merkle::INCLUSION_PATH_MAX * 32;
-    assert!(path <= TRANSACTION_PROOF_BYTES_MAX, "{path}");
     let history = goodwatt_chain::history::HISTORY_PATH_MAX * 32;
-    let ancestor = decided + codec::encode(&largest().header).len() + 1 + history;
-    assert!(ancestor <= ANCESTOR_PROOF_BYTES_MAX, "{ancestor}");
+    let ancestor = 1 + codec::encode(&largest().header).len() + 1 + history;
+    let path = decided + ancestor + 5 + 1 + merkle::INCLUSION_PATH_MAX * 32;
+    assert!(path <= TRANSACTION_PROOF_BYTES_MAX, "{path}");
 }

@@ -183,12 +183,11 @@ impl Config {
 
     /// What is understood but has no effect: such a setting would be a lie.
     fn check(&self, reader: &mut Reader<'_>) {
-        let later = [
-            (self.node.role == Role::Light, "node", "role"),
-            (self.validator.buy_slots, "validator", "buy_slots"),
-        ];
-        for (_, section, key) in later.into_iter().filter(|(set, ..)| *set) {
-            reader.refuse(section, &[key], Problem::NotYet);
+        if self.node.role == Role::Light {
+            reader.refuse("node", &["role"], Problem::LightDaemon);
+        }
+        if self.validator.buy_slots {
+            reader.refuse("validator", &["buy_slots"], Problem::NotYet);
         }
         if self.network.outbound == 0 && !self.network.peers.is_empty() {
             reader.refuse("network", &["outbound"], Problem::NobodyIsCalled);

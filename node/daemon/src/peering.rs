@@ -6,11 +6,12 @@ use std::time::Duration;
 use goodwatt_chain::announcement::Announcement;
 use goodwatt_chain::codec;
 use goodwatt_chain::hash::ChainId;
+use goodwatt_chain::light::Question;
 use goodwatt_chain::signature::PublicKey;
 use tokio::sync::mpsc::Receiver;
 
-use crate::config::Config;
-use crate::net::{Conduct, Network, NetworkError, NetworkEvent, NetworkSettings};
+use crate::config::{Config, Role};
+use crate::net::{Conduct, Kind, Network, NetworkError, NetworkEvent, NetworkSettings, PeerId};
 use crate::validator::{FromNetwork, Handle, read_frame};
 
 /// How soon the validator is tried again while it is busy. Meanwhile nothing more is read.
@@ -50,6 +51,7 @@ pub(crate) async fn pump(network: Network, mut events: Receiver<NetworkEvent>, v
     }
     while let Some(event) = events.recv().await {
         let news = match event {
+            NetworkEvent::Connected { peer, role: Role::Light, .. } => FromNetwork::Light(peer),
             NetworkEvent::Connected { peer, announcement, .. } => {
                 if !hand_on(&validator, FromNetwork::Connected(peer)).await {
                     return;
@@ -63,8 +65,8 @@ pub(crate) async fn pump(network: Network, mut events: Receiver<NetworkEvent>, v
                 tracing::debug!("{peer} is gone: {reason}");
                 FromNetwork::Disconnected(peer)
             }
-            NetworkEvent::Frame { peer, kind, payload } => match read_frame(kind, &payload) {
-                Some(message) => FromNetwork::Said(peer, Box::new(message)),
+            NetworkEvent::Frame { peer, kind, payload } => match take(peer, kind, &payload) {
+                Some(news) => news,
                 None => {
                     network.report(peer, Conduct::Invalid);
                     continue;
@@ -75,6 +77,15 @@ pub(crate) async fn pump(network: Network, mut events: Receiver<NetworkEvent>, v
             return;
         }
     }
+}
+
+/// What a frame says; `None` where its content is not what its kind says.
+fn take(peer: PeerId, kind: Kind, payload: &[u8]) -> Option<FromNetwork> {
+    if kind == Kind::Question {
+        let question = Question::decode(payload).ok()?;
+        return Some(FromNetwork::Asked(peer, Box::new(question)));
+    }
+    read_frame(kind, payload).map(|message| FromNetwork::Said(peer, Box::new(message)))
 }
 
 /// Waits for a place in the validator's queue; `false` where it has ended.

@@ -10,8 +10,9 @@ use goodwatt_chain::hash::{AssociationId, BlockId, ChainId, Digest32, TxId};
 use goodwatt_chain::history::{History, HistoryProof};
 use goodwatt_chain::leaves::{LeafChanges, LeafKey, MemoryLeaves};
 use goodwatt_chain::ledger::Tip;
+use goodwatt_chain::light::{Answer, Excuse, Question};
 use goodwatt_chain::merkle::{self, InclusionProof};
-use goodwatt_chain::proof::{AncestorProof, DecidedHeader, StateLeafProof, TransactionProof};
+use goodwatt_chain::proof::{Ancestor, DecidedHeader, StateLeafProof, TransactionProof};
 use goodwatt_chain::signature::Signature;
 use goodwatt_chain::state::{
     Account, Attendance, Ballot, Bids, Dossier, Registry, Release, Roster, Stake, Standing, Term,
@@ -54,7 +55,8 @@ pub(crate) fn of_all_types() -> Vec<(String, String)> {
         of::<DecidedHeader>("decided_header"),
         of::<TransactionProof>("transaction_proof"),
         of::<StateLeafProof>("state_leaf_proof"),
-        of::<AncestorProof>("ancestor_proof"),
+        of::<Question>("question"),
+        of::<Answer>("answer"),
         of::<Tip>("tip"),
         of::<Account>("account"),
         of::<Totals>("totals"),
@@ -190,7 +192,7 @@ impl Make for Tip {
 
 impl Make for TransactionProof {
     fn make(source: &mut Source) -> Self {
-        Self { decided: make(source), path: make(source) }
+        Self { decided: make(source), ancestor: make(source), path: make(source) }
     }
 }
 
@@ -200,8 +202,47 @@ impl Make for StateLeafProof {
     }
 }
 
-impl Make for AncestorProof {
+impl Make for Ancestor {
     fn make(source: &mut Source) -> Self {
-        Self { decided: make(source), ancestor: make(source), path: make(source) }
+        Self { header: make(source), path: make(source) }
+    }
+}
+
+impl Make for Question {
+    fn make(source: &mut Source) -> Self {
+        match source.below(5) {
+            0 => Self::Follow { after: make(source), trusted: make(source) },
+            1 => Self::Header { height: make(source) },
+            2 => Self::Account { key: make(source) },
+            3 => Self::Transaction { id: make(source) },
+            _ => Self::Submit { transaction: make(source) },
+        }
+    }
+}
+
+impl Make for Answer {
+    fn make(source: &mut Source) -> Self {
+        match source.below(7) {
+            0 => Self::Steps((0..source.below(4)).map(|_| make(source)).collect()),
+            1 => Self::Header(Box::new(make(source))),
+            2 => Self::Account { proof: Box::new(make(source)), pending: make(source) },
+            3 => Self::Transaction { transaction: make(source), proof: Box::new(make(source)) },
+            4 => Self::Waits(make(source)),
+            5 => Self::Submitted(make(source)),
+            _ => Self::Nothing(make(source)),
+        }
+    }
+}
+
+impl Make for Excuse {
+    fn make(source: &mut Source) -> Self {
+        match source.below(6) {
+            0 => Self::NoBlock,
+            1 => Self::NotKept,
+            2 => Self::NoTransaction,
+            3 => Self::NotReady { done: make(source), of: make(source) },
+            4 => Self::refused(&"why ".repeat(source.below(60) as usize)),
+            _ => Self::Failed,
+        }
     }
 }

@@ -10,8 +10,9 @@ use goodwatt_chain::hash::{AssociationId, BlockId, ChainId, Digest32, TxId};
 use goodwatt_chain::history::{History, HistoryProof};
 use goodwatt_chain::leaves::{LeafChanges, MemoryLeaves};
 use goodwatt_chain::ledger::Tip;
+use goodwatt_chain::light::{Answer, Excuse, Question};
 use goodwatt_chain::merkle;
-use goodwatt_chain::proof::{AncestorProof, DecidedHeader, StateLeafProof, TransactionProof};
+use goodwatt_chain::proof::{Ancestor, DecidedHeader, StateLeafProof, TransactionProof};
 use goodwatt_chain::reveal::RevealChain;
 use goodwatt_chain::rules::reveals_link;
 use goodwatt_chain::signature::{PublicKey, SigningKey};
@@ -349,7 +350,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Every vector of the document.
 pub(crate) fn vectors() -> Vec<(String, String)> {
-    [transactions(), messages(), proofs(), records()].concat()
+    [transactions(), messages(), proofs(), light(), records()].concat()
 }
 
 fn transactions() -> Vec<(String, String)> {
@@ -412,13 +413,47 @@ fn proofs() -> Vec<(String, String)> {
         vector("state_proof.other", &state_proof(Key::Account(public(9)))),
         vector("history_proof", &history_proof()),
         vector("decided_header", &decided),
-        vector("transaction_proof", &TransactionProof { decided: decided.clone(), path }),
-        vector("state_leaf_proof", &StateLeafProof { decided: decided.clone(), path: state }),
-        vector(
-            "ancestor_proof",
-            &AncestorProof { decided, ancestor: first_header(), path: history_proof() },
-        ),
+        vector("transaction_proof", &transaction_proof()),
+        vector("state_leaf_proof", &StateLeafProof { decided, path: state }),
         vector("tip", &tip),
+    ]
+}
+
+fn transaction_proof() -> TransactionProof {
+    let path = merkle::prove(&ids(), 2).expect("there are three");
+    let ancestor = Some(Ancestor { header: first_header(), path: history_proof() });
+    TransactionProof { decided: decided(), ancestor, path }
+}
+
+fn light() -> Vec<(String, String)> {
+    let pay = Action::Transfer(Transfer {
+        to: public(2),
+        amount: good(1),
+        memo: heapless::String::new(),
+    });
+    let transaction = RawTransaction(sign(1, pay).bytes().to_vec());
+    let proof = StateLeafProof { decided: decided(), path: state_proof(Key::Account(public(1))) };
+    let pending = Account { nonce: 3, balance: good(2) };
+    let steps = Answer::Steps([decided()].into_iter().collect());
+    let found = Answer::Transaction {
+        transaction: transaction.clone(),
+        proof: Box::new(transaction_proof()),
+    };
+    let excuses = Excuse::NotReady { done: 4_096, of: 10_000 };
+    vec![
+        vector("question.follow", &Question::Follow { after: Height::new(7), trusted: digest(9) }),
+        vector("question.header", &Question::Header { height: Height::new(7) }),
+        vector("question.account", &Question::Account { key: public(1) }),
+        vector("question.transaction", &Question::Transaction { id: TxId(digest(8)) }),
+        vector("question.submit", &Question::Submit { transaction: transaction.clone() }),
+        vector("answer.steps", &steps),
+        vector("answer.header", &Answer::Header(Box::new(first_header()))),
+        vector("answer.account", &Answer::Account { proof: Box::new(proof), pending }),
+        vector("answer.transaction", &found),
+        vector("answer.waits", &Answer::Waits(transaction)),
+        vector("answer.submitted", &Answer::Submitted(TxId(digest(8)))),
+        vector("answer.nothing.not_ready", &Answer::Nothing(excuses)),
+        vector("answer.nothing.refused", &Answer::Nothing(Excuse::refused("no money"))),
     ]
 }
 

@@ -185,6 +185,12 @@ pub enum Problem {
         raise it, or remove `peers`"
     )]
     NobodyIsCalled,
+    /// A daemon that would serve nobody.
+    #[error(
+        "a daemon keeps the whole ledger: write \"main\", or leave it out; a light peer needs no \
+        daemon: `goodwatt --light --connect ADDR balance`"
+    )]
+    LightDaemon,
     /// Something that a later version will do.
     #[error("this version does not do that yet: leave it out, or set it to its default")]
     NotYet,

@@ -88,6 +88,11 @@ fn each_mistake_is_one_line_with_its_place() {
         "2:8: `role` in [node]: not a role: write \"main\" or \"light\"",
     );
     check(
+        "[node]\nrole = \"light\"",
+        "2:8: a daemon keeps the whole ledger: write \"main\", or leave it out; \
+         a light peer needs no daemon: `goodwatt --light --connect ADDR balance`",
+    );
+    check(
         "[api]\nhttp = \"localhost\"",
         "2:8: `http` in [api]: write an address and a port such as \"127.0.0.1:9460\", or \"off\"",
     );
@@ -133,7 +138,6 @@ fn what_this_version_does_not_do_is_refused_where_it_stands() {
         );
         assert_eq!(mistakes(text), want, "{text}");
     };
-    check("[node]\nrole = \"light\"", "2:8");
     check("[validator]\nbuy_slots = true", "2:13");
 }
 

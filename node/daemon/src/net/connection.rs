@@ -213,14 +213,16 @@ impl<'c> Intake<'c> {
         }
         match kind {
             Kind::Hello => unexpected("a second time"),
-            Kind::Response if !self.link.end_request() => unexpected("and nothing was asked"),
+            kind if kind.answers() && !self.link.end_request() => {
+                unexpected("and nothing was asked")
+            }
             _ => Ok(()),
         }
     }
 
     /// Takes a frame's cost from the budget. What was asked for is free.
     async fn pay(&mut self, kind: Kind, len: u32) -> Result<(), Reason> {
-        if kind == Kind::Response {
+        if kind.answers() {
             return Ok(());
         }
         let bytes = len.saturating_add(HEADER_BYTES as u32).max(kind.rule().cost_min);
@@ -264,7 +266,9 @@ impl<'c> Intake<'c> {
             | Kind::Transactions
             | Kind::Tip
             | Kind::Request
-            | Kind::Response => return shared.deliver(link.party.peer, kind, payload).await,
+            | Kind::Response
+            | Kind::Question
+            | Kind::Answer => return shared.deliver(link.party.peer, kind, payload).await,
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ const BANNED_PAUSE: Duration = Duration::from_secs(1_800);
 
 /// Why a call did not become a connection.
 #[derive(Debug, thiserror::Error)]
-enum CallFault {
+pub(super) enum CallFault {
     #[error("its name is not found: {0}; check the name, and this board's DNS")]
     Name(io::Error),
     #[error("its name has no address")]
@@ -70,7 +70,7 @@ async fn reach(shared: &Arc<Shared>, target: &Target) -> Result<Met, CallFault> 
     met.map_err(|reason| CallFault::Refused(peer, reason))
 }
 
-async fn connect(target: &Target) -> Result<(TcpStream, SocketAddr), CallFault> {
+pub(super) async fn connect(target: &Target) -> Result<(TcpStream, SocketAddr), CallFault> {
     let addresses = match target {
         Target::At(address) => vec![*address],
         Target::Name(name) => {

@@ -121,6 +121,13 @@ impl TransportKey {
         }
     }
 
+    /// A key for one connection: whoever only asks needs no name.
+    pub(super) fn passing() -> Result<Self, TransportKeyError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice()).map_err(TransportKeyError::Randomness)?;
+        Ok(Self(seed))
+    }
+
     /// The seed: whoever reads it is this node.
     pub(super) fn seed(&self) -> &[u8; 32] {
         &self.0
@@ -149,8 +156,7 @@ impl TransportKey {
     /// Under a draft's name first: a crash must not leave half a key.
     fn create(data: &Path, path: &Path) -> Result<Self, TransportKeyError> {
         let io = |source| TransportKeyError::Io { path: path.to_owned(), source };
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut_slice()).map_err(TransportKeyError::Randomness)?;
+        let key = Self::passing()?;
         let draft = data.join(".transport.key.new");
         let write = || -> io::Result<()> {
             // The caller holds the folder's lock: what lies here is left from a crash.
@@ -158,13 +164,13 @@ impl TransportKey {
             let mut file =
                 options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
             file.set_permissions(Permissions::from_mode(0o600))?;
-            file.write_all(seed.as_slice())?;
+            file.write_all(key.seed())?;
             file.sync_all()?;
             fs::rename(&draft, path)?;
             File::open(data)?.sync_all()
         };
         write().map_err(io)?;
-        Ok(Self(seed))
+        Ok(key)
     }
 }
 

@@ -30,10 +30,14 @@ pub enum Kind {
     Transactions = 18,
     /// News of a new tip.
     Tip = 19,
-    /// Asks for headers, bodies, state or proofs.
+    /// Asks for headers, bodies or state.
     Request = 20,
     /// Answers one request.
     Response = 21,
+    /// A light peer asks for a proof, or hands in a transaction.
+    Question = 22,
+    /// Answers one question.
+    Answer = 23,
 }
 
 /// What may pass another that was sent before: frames keep their order within a lane only.
@@ -61,7 +65,7 @@ pub(super) struct Rule {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Hello,
         Self::Goodbye,
         Self::Ping,
@@ -75,6 +79,8 @@ impl Kind {
         Self::Tip,
         Self::Request,
         Self::Response,
+        Self::Question,
+        Self::Answer,
     ];
 
     /// The one table. A block has at most 800 KiB (`docs/wire-format.md`), the rest is room for
@@ -90,10 +96,13 @@ impl Kind {
             Self::Announcement => (2 * KIB, Urgent, false, true, 64 * KIB),
             Self::Statements => (64 * KIB, Urgent, false, false, 256),
             Self::Block => (1024 * KIB, Bulk, false, false, KIB),
-            Self::Transactions => (256 * KIB, Bulk, true, false, KIB),
+            Self::Transactions => (256 * KIB, Bulk, false, false, KIB),
             Self::Tip => (KIB, Urgent, false, true, KIB),
-            Self::Request => (4 * KIB, Urgent, true, false, 32 * KIB),
-            Self::Response => (1024 * KIB + 4 * KIB, Bulk, false, true, KIB),
+            Self::Request => (4 * KIB, Urgent, false, false, 32 * KIB),
+            Self::Response => (1024 * KIB + 4 * KIB, Bulk, false, false, KIB),
+            // Sixteen a second by the budget of bytes: each may take some milliseconds to answer.
+            Self::Question => (4 * KIB, Urgent, true, false, 256 * KIB),
+            Self::Answer => (512 * KIB, Bulk, false, true, KIB),
         };
         Rule { max, lane, light_sends, light_gets, cost_min }
     }
@@ -108,6 +117,16 @@ impl Kind {
     #[must_use]
     pub const fn is_payload(self) -> bool {
         self as u8 >= Self::Statements as u8
+    }
+
+    /// Whether it is only sent to who asked for it.
+    pub(super) const fn answers(self) -> bool {
+        matches!(self, Self::Response | Self::Answer)
+    }
+
+    /// Whether it asks for one of [`Self::answers`].
+    pub(super) const fn asks(self) -> bool {
+        matches!(self, Self::Request | Self::Question)
     }
 
     /// The kind of this number.
@@ -132,6 +151,8 @@ impl fmt::Display for Kind {
             Self::Tip => "tip",
             Self::Request => "request",
             Self::Response => "response",
+            Self::Question => "question",
+            Self::Answer => "answer",
         })
     }
 }

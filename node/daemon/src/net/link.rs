@@ -129,7 +129,7 @@ impl Link {
         if inner.is_closed {
             return false;
         }
-        let is_request = frame.kind == super::Kind::Request;
+        let is_request = frame.kind.asks();
         if !inner.queue.push(frame) {
             let queued = inner.queue.bytes();
             drop(inner);

@@ -9,6 +9,7 @@
 //! | the first words on a connection | `meeting`, `hello`; which of two is kept: `duplicate` |
 //! | a connection's task | `connection`; what others see of it: `link` |
 //! | what waits to be sent | `outgoing` |
+//! | a light peer's end, for the tool | [`LightLink`] |
 //! | addresses, and whom to call when | `book`, `address`, `dial` |
 //! | who behaves | `score` |
 //! | all of it together | `state`, `shared`, `keeper` |
@@ -49,6 +50,7 @@ mod hello;
 mod identity;
 mod keeper;
 mod kind;
+mod light;
 mod link;
 mod meeting;
 mod outgoing;
@@ -89,6 +91,7 @@ pub use self::frame::FrameFault;
 pub use self::hello::ANNOUNCEMENT_MAX;
 pub use self::identity::{NotAPeerId, PeerId, TransportKeyError};
 pub use self::kind::Kind;
+pub use self::light::{LightLink, LightLinkError};
 pub use self::reason::{Code, Reason};
 pub use self::score::Conduct;
 pub use self::settings::{

@@ -135,7 +135,7 @@ impl fmt::Debug for NetworkSettings {
 /// As many signatures of 64 bytes, each with a key or a digest, as fit into a payload.
 fn signatures_at_most(kind: Kind, len: usize) -> u32 {
     match kind {
-        Kind::Statements | Kind::Block | Kind::Transactions => (len / 96) as u32,
+        Kind::Statements | Kind::Block | Kind::Transactions | Kind::Question => (len / 96) as u32,
         Kind::Announcement => 1,
         _ => 0,
     }

@@ -9,6 +9,7 @@ use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::transaction::Category;
 use goodwatt_chain::units::Grains;
 
+use super::light::{Checkpoint, Node};
 use crate::config::PeerAddress;
 use crate::net::PeerId;
 
@@ -17,14 +18,16 @@ Exit codes:
   0  done
   1  refused, not found, or failed; the message says why
   2  the command line is not understood
-  3  no daemon answers
+  3  no daemon answers, nor a node that a light peer asks
   4  the ledger or a file of it is damaged
+  5  a node did not prove to a light peer what it says
 
 Examples:
   goodwatt demo                        watch a validator seal blocks, nothing needed
   goodwatt init my-node                make a validator with a chain of its own
   goodwatt --dir my-node status        how it is
-  goodwatt --dir my-node send good1... \"2.5 good\" --memo thanks";
+  goodwatt --dir my-node send good1... \"2.5 good\" --memo thanks
+  goodwatt --light --connect node.example.org:9461 --genesis genesis.toml balance good1...";
 
 /// Goodwatt: a validator for boards that sip power.
 #[derive(Debug, Parser)]
@@ -40,6 +43,9 @@ pub struct Tool {
     /// Where and how.
     #[command(flatten)]
     pub common: Common,
+    /// Without a daemon.
+    #[command(flatten)]
+    pub light: LightArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -61,6 +67,27 @@ pub struct Common {
     /// File that holds the passphrase of the key [default: ask]
     #[arg(long, global = true, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+}
+
+/// Options of a light peer, which stand before `balance`, `tx` or `send`.
+#[derive(Args, Clone, Debug)]
+pub struct LightArgs {
+    /// Ask other nodes, trust none, and check every answer by proof: for balance, tx and send
+    #[arg(long, requires = "connect")]
+    pub light: bool,
+    /// Nodes to ask, with commas between; goodpeer1...@HOST:PORT takes no other one for it
+    #[arg(long, requires = "light", value_name = "HOST:PORT", value_delimiter = ',', num_args = 1)]
+    pub connect: Vec<Node>,
+    /// Genesis of the chain [default: what goodwatt.toml says]
+    #[arg(long, requires = "light", value_name = "FILE")]
+    pub genesis: Option<PathBuf>,
+    /// Begin at a block that somebody you trust has told you [default: where the last call ended,
+    /// else genesis]
+    #[arg(long, requires = "light", value_name = "HEIGHT:ID")]
+    pub checkpoint: Option<Checkpoint>,
+    /// Key file to pay with [default: what goodwatt.toml says]
+    #[arg(long, requires = "light", value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }
 
 /// The commands.
@@ -153,6 +180,7 @@ pub enum Command {
     Power,
     /// Measure: one JSON object a line with --json
     #[command(after_help = "Names: validate append replay submit start idle disk memory rebuild
+       light-proof catch-up
        finality throughput idle-network memory-peers (several real daemons)")]
     Bench {
         /// Which ones [default: all]

@@ -20,6 +20,12 @@ pub enum ToolError {
     /// The ledger or a file of it is damaged.
     #[error("{0}")]
     Damaged(String),
+    /// A node that a light peer asks cannot be reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A node has not proven what it says.
+    #[error("{0}")]
+    Unproven(String),
     /// Standard output or the terminal failed.
     #[error("terminal: {0}")]
     Terminal(#[from] std::io::Error),
@@ -38,8 +44,9 @@ impl ToolError {
         ExitCode::from(match self {
             Self::Failed(_) | Self::Terminal(_) | Self::Client(ClientError::Fault(_)) => 1,
             Self::Usage(_) => 2,
-            Self::Client(_) => 3,
+            Self::Client(_) | Self::Unreachable(_) => 3,
             Self::Damaged(_) => 4,
+            Self::Unproven(_) => 5,
         })
     }
 }

@@ -12,6 +12,7 @@ mod guard;
 mod init;
 mod key;
 mod keys;
+pub mod light;
 mod output;
 mod pages;
 mod peers;
@@ -44,7 +45,12 @@ pub use pages::write_man_pages;
 #[must_use]
 pub fn run(tool: Tool) -> ExitCode {
     let context = Context::new(tool.common);
-    match dispatch(&context, tool.command) {
+    let done = if tool.light.light {
+        light::run(&context, &tool.light, tool.command)
+    } else {
+        dispatch(&context, tool.command)
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             note(&format!("goodwatt: {error}"));

@@ -43,11 +43,14 @@ fn submit(
 }
 
 fn print_submitted(context: &Context, submitted: &Submitted) -> Result<(), ToolError> {
-    let text = |page: &mut String| match submitted.height {
+    Ok(context.output.print(submitted, |page| submitted_text(page, submitted))?)
+}
+
+pub(super) fn submitted_text(page: &mut String, submitted: &Submitted) -> std::fmt::Result {
+    match submitted.height {
         Some(height) => writeln!(page, "{}  sealed at height {height}", submitted.id),
         None => writeln!(page, "{}  admitted, waits to be sealed", submitted.id),
-    };
-    Ok(context.output.print(submitted, text)?)
+    }
 }
 
 /// `goodwatt slot buy`.

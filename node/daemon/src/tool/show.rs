@@ -111,14 +111,15 @@ pub(super) fn power(context: &Context) -> Result<(), ToolError> {
 pub(super) fn balance(context: &Context, address: Option<PublicKey>) -> Result<(), ToolError> {
     let address = context.address_or_own(address)?.to_string();
     let account: AccountInfo = context.connect()?.call(Call::Account { address })?;
-    let text = |page: &mut String| {
-        write!(page, "{}  {}", account.address, grains(account.balance_grains))?;
-        if account.pending_balance_grains != account.balance_grains {
-            write!(page, ", {} when all is sealed", grains(account.pending_balance_grains))?;
-        }
-        writeln!(page)
-    };
-    Ok(context.output.print(&account, text)?)
+    Ok(context.output.print(&account, |page| balance_text(page, &account))?)
+}
+
+pub(super) fn balance_text(page: &mut String, account: &AccountInfo) -> fmt::Result {
+    write!(page, "{}  {}", account.address, grains(account.balance_grains))?;
+    if account.pending_balance_grains != account.balance_grains {
+        write!(page, ", {} when all is sealed", grains(account.pending_balance_grains))?;
+    }
+    writeln!(page)
 }
 
 /// `goodwatt history`.
@@ -159,26 +160,27 @@ fn history_line(page: &mut String, entry: &TransactionInfo, own: &str) -> fmt::R
 /// `goodwatt tx`.
 pub(super) fn transaction(context: &Context, id: String) -> Result<(), ToolError> {
     let info: TransactionInfo = context.connect()?.call(Call::Transaction { id })?;
-    let text = |page: &mut String| {
-        writeln!(page, "id       {}", info.id)?;
-        writeln!(page, "kind     {}", info.kind)?;
-        match (info.height, info.position) {
-            (Some(height), Some(position)) => {
-                writeln!(page, "sealed   at height {height}, position {position}")?;
-            }
-            _ => writeln!(page, "sealed   not yet")?,
+    Ok(context.output.print(&info, |page| transaction_text(page, &info))?)
+}
+
+pub(super) fn transaction_text(page: &mut String, info: &TransactionInfo) -> fmt::Result {
+    writeln!(page, "id       {}", info.id)?;
+    writeln!(page, "kind     {}", info.kind)?;
+    match (info.height, info.position) {
+        (Some(height), Some(position)) => {
+            writeln!(page, "sealed   at height {height}, position {position}")?;
         }
-        writeln!(page, "sender   {}, nonce {}", info.sender, info.nonce)?;
-        writeln!(page, "fee      {}", grains(info.fee_grains))?;
-        if let Some(to) = &info.to {
-            writeln!(page, "to       {to}")?;
-        }
-        if let Some(amount) = info.amount_grains {
-            writeln!(page, "amount   {}", grains(amount))?;
-        }
-        info.memo.iter().try_for_each(|memo| writeln!(page, "memo     {memo:?}"))
-    };
-    Ok(context.output.print(&info, text)?)
+        _ => writeln!(page, "sealed   not yet")?,
+    }
+    writeln!(page, "sender   {}, nonce {}", info.sender, info.nonce)?;
+    writeln!(page, "fee      {}", grains(info.fee_grains))?;
+    if let Some(to) = &info.to {
+        writeln!(page, "to       {to}")?;
+    }
+    if let Some(amount) = info.amount_grains {
+        writeln!(page, "amount   {}", grains(amount))?;
+    }
+    info.memo.iter().try_for_each(|memo| writeln!(page, "memo     {memo:?}"))
 }
 
 /// `goodwatt slot list`.

@@ -25,7 +25,7 @@ use crate::signers::Signer;
 
 /// How many transactions whose ids begin alike are looked at; with a billion of them a clash of
 /// four is already unlikely.
-const CLASHES_MAX: usize = 16;
+pub(super) const CLASHES_MAX: usize = 16;
 
 /// A transaction that was handed in, and who wants to know.
 struct Handed {

@@ -11,11 +11,12 @@ use goodwatt_chain::hash::{Digest32, TxId};
 use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_chain::units::{Height, UnixMillis};
 use goodwatt_store::{AtomicFileError, Index, IndexError, SnapshotReport};
-use goodwatt_validator::{Output, Parts, SealedBlock, Stuck, Validator, lookups};
+use goodwatt_validator::{Message, Output, Parts, SealedBlock, Status, Stuck, Validator, lookups};
 use tokio::sync::oneshot;
 
 use super::clock::{Clock, build_time};
 use super::home::{Home, HomeError, Opened};
+use super::light::Proofs;
 use super::peers::{FromNetwork, Peers};
 use super::recovery::Recovery;
 use super::replay::Replayed;
@@ -41,6 +42,7 @@ pub(super) struct Engine {
     pub(super) transactions_at_start: u64,
     pub(super) height_at_start: Height,
     pub(super) sync_log: SyncLog,
+    pub(super) proofs: Proofs,
 }
 
 impl goodwatt_validator::Signers for Signers {
@@ -86,6 +88,7 @@ impl Engine {
             transactions_at_start: transactions,
             height_at_start,
             sync_log: SyncLog::default(),
+            proofs: Proofs::default(),
         };
         engine.load_mempool();
         engine.erase_old_signers()?;
@@ -138,6 +141,7 @@ impl Engine {
                     }
                     // Links change; what each answers to the regular pings tells how.
                     self.own.set_round_trip(self.peers.round_trip());
+                    self.peers.tell_light(|| tip_of(&block));
                     begins_epoch |= block.begins_epoch;
                     self.tell_all(&block);
                 }
@@ -164,6 +168,11 @@ impl Engine {
                 self.announce();
             }
             FromNetwork::Announced(key, signer) => self.peers.announced(key, signer),
+            FromNetwork::Light(key) => self.peers.light_connected(key),
+            FromNetwork::Asked(key, question) => {
+                let answer = self.answer_light(*question);
+                self.peers.answer(key, &answer);
+            }
             FromNetwork::Connected(key) => {
                 let number = self.peers.connected(key);
                 self.own.connected(number);
@@ -293,6 +302,11 @@ impl Engine {
         }
         tracing::info!("stopped at {}", self.own.ledger().tip().height);
     }
+}
+
+/// What others are told of a block.
+const fn tip_of(block: &SealedBlock) -> Message {
+    Message::Status(Status { height: block.height, tip: block.id, round: None, wants: false })
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The validator's side of the network: connections have numbers there and keys here, messages
 //! become frames.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use goodwatt_chain::announcement::Announcement;
 use goodwatt_chain::codec;
 use goodwatt_chain::hash::ChainId;
+use goodwatt_chain::light::{Answer, Question};
 use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_units::Millis;
 use goodwatt_validator::{Message, PeerId, To};
@@ -18,14 +19,18 @@ use crate::net::{self, Conduct, Kind, Network, SendError};
 pub(crate) enum FromNetwork {
     /// The network runs, and this is how to speak to it.
     Running(Network),
-    /// A node is connected.
+    /// A main node is connected.
     Connected(net::PeerId),
     /// The slot key that vouches for it from now on, if any; its signature was checked.
     Announced(net::PeerId, Option<PublicKey>),
+    /// A light peer is connected.
+    Light(net::PeerId),
     /// It is gone.
     Disconnected(net::PeerId),
     /// It said something.
     Said(net::PeerId, Box<Message>),
+    /// It asked something as light peers do.
+    Asked(net::PeerId, Box<Question>),
 }
 
 /// Who is connected.
@@ -34,6 +39,8 @@ pub(super) struct Peers {
     network: Option<Network>,
     numbers: BTreeMap<net::PeerId, PeerId>,
     keys: BTreeMap<PeerId, net::PeerId>,
+    /// Light peers, of which the validator knows nothing.
+    light: BTreeSet<net::PeerId>,
     count: u64,
     /// The slot keys that vouch for those who are connected.
     signers: BTreeMap<net::PeerId, PublicKey>,
@@ -59,9 +66,33 @@ impl Peers {
         number
     }
 
+    /// Notes a light peer.
+    pub(super) fn light_connected(&mut self, key: net::PeerId) {
+        self.light.insert(key);
+    }
+
+    /// Answers a question.
+    pub(super) fn answer(&self, key: net::PeerId, answer: &Answer) {
+        if let Some(network) = &self.network {
+            report(network.send(key, Kind::Answer, answer.encode()));
+        }
+    }
+
+    /// Tells light peers of a new tip; what is made only where there are some.
+    pub(super) fn tell_light(&self, tip: impl FnOnce() -> Message) {
+        let Some(network) = self.network.as_ref().filter(|_| !self.light.is_empty()) else {
+            return;
+        };
+        let bytes = tip().encode();
+        for key in &self.light {
+            report(network.send(*key, Kind::Tip, bytes.clone()));
+        }
+    }
+
     /// The number of a connection that is gone now.
     pub(super) fn disconnected(&mut self, key: net::PeerId) -> Option<PeerId> {
         self.signers.remove(&key);
+        self.light.remove(&key);
         let number = self.numbers.remove(&key)?;
         self.keys.remove(&number);
         Some(number)
@@ -98,7 +129,7 @@ impl Peers {
         }
     }
 
-    /// Sends a message. Who is gone is told of by the network itself.
+    /// Sends a message.
     pub(super) fn send(&self, to: To, message: &Message) {
         let Some(network) = &self.network else { return };
         let (kind, bytes) = (frame_kind(message), message.encode());
@@ -110,10 +141,7 @@ impl Peers {
                 None => Ok(()),
             },
         };
-        match sent {
-            Ok(()) | Err(SendError::NotConnected) => {}
-            Err(error) => tracing::error!("not sent: {error}"),
-        }
+        report(sent);
     }
 
     /// Tells the network that a peer broke the rules.
@@ -136,6 +164,14 @@ impl Peers {
 
     fn key(&self, number: PeerId) -> Option<net::PeerId> {
         self.keys.get(&number).copied()
+    }
+}
+
+/// Who is gone is told of by the network itself; everything else is a mistake of ours.
+fn report(sent: Result<(), SendError>) {
+    match sent {
+        Ok(()) | Err(SendError::NotConnected) => {}
+        Err(error) => tracing::error!("not sent: {error}"),
     }
 }
 

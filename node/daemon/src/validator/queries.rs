@@ -193,7 +193,7 @@ pub(super) fn donated<L: LeafStore>(ledger: &Ledger<L>) -> Result<Grains, Fault>
     Ok(ledger.view().read_or_default::<Totals>(Key::Totals)?.donated)
 }
 
-pub(super) fn transaction(
+pub(crate) fn transaction(
     transaction: &Transaction,
     place: Option<(Height, u32)>,
 ) -> TransactionInfo {

@@ -19,16 +19,18 @@ fn two_nodes_talk_both_ways_and_part() {
         }
         one.connects(two.id()).await;
         for kind in Kind::ALL.into_iter().filter(|kind| kind.is_payload()) {
-            if kind != Kind::Response {
+            if !kind.answers() {
                 let largest = vec![7; kind.bytes_max()];
                 two.network.send(one.id(), kind, largest.clone()).expect("connected");
                 assert_eq!(one.frame(two.id()).await, (kind, largest));
             }
         }
-        // The request above may be answered.
-        let answer = vec![9; Kind::Response.bytes_max()];
-        one.network.send(two.id(), Kind::Response, answer.clone()).expect("connected");
-        assert_eq!(two.frame(one.id()).await, (Kind::Response, answer));
+        // The request and the question above may be answered.
+        for kind in [Kind::Response, Kind::Answer] {
+            let answer = vec![9; kind.bytes_max()];
+            one.network.send(two.id(), kind, answer.clone()).expect("connected");
+            assert_eq!(two.frame(one.id()).await, (kind, answer));
+        }
         until("both know the round trip", || {
             one.network.round_trip(two.id()).is_some() && two.network.round_trip(one.id()).is_some()
         })
@@ -110,8 +112,10 @@ fn a_light_node_gets_and_sends_only_what_is_for_it() {
         assert_eq!(broadcast(Kind::Tip), 2);
         assert_eq!(light.frame(main.id()).await.0, Kind::Tip);
         assert_eq!(other.frame(main.id()).await.0, Kind::Statements);
-        light.network.send(main.id(), Kind::Transactions, *b"y").expect("connected");
-        assert_eq!(main.frame(light.id()).await.0, Kind::Transactions);
+        light.network.send(main.id(), Kind::Question, *b"y").expect("connected");
+        assert_eq!(main.frame(light.id()).await.0, Kind::Question);
+        main.network.send(light.id(), Kind::Answer, *b"yes").expect("connected");
+        assert_eq!(light.frame(main.id()).await.0, Kind::Answer);
         light.network.send(main.id(), Kind::Statements, *b"z").expect("connected");
         let reason = main.loses(light.id()).await.to_string();
         assert_eq!(reason, "it sent `statements`, which light nodes do not send");

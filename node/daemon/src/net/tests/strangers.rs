@@ -145,10 +145,21 @@ fn what_comes_at_the_wrong_time_is_refused() {
         },
         "it sent `pong`, and no ping was open",
     );
+    for kind in [Kind::Statements, Kind::Block, Kind::Transactions, Kind::Tip, Kind::Request] {
+        check_as(
+            Role::Light,
+            async move |stranger| stranger.send(kind as u8, b"x").await,
+            &format!("it sent `{kind}`, which light nodes do not send"),
+        );
+    }
     check_as(
         Role::Light,
-        async |stranger| stranger.send(Kind::Block as u8, b"x").await,
-        "it sent `block`, which light nodes do not send",
+        async |stranger| stranger.send(Kind::Answer as u8, b"x").await,
+        "it sent `answer`, which light nodes do not send",
+    );
+    check(
+        async |stranger| stranger.send(Kind::Answer as u8, b"x").await,
+        "it sent `answer`, and nothing was asked",
     );
     check(
         async |stranger| stranger.send(Kind::Peers as u8, b"not addresses").await,

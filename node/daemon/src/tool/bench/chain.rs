@@ -18,7 +18,7 @@ use crate::tool::error::ToolError;
 
 const WALLET: Domain = Domain::new(b"goodwatt/bench/wallet");
 /// Genesis lies here, in 2026, so that no clock is needed.
-const GENESIS_TIME: UnixMillis = UnixMillis::new(1_793_491_200_000);
+pub(super) const GENESIS_TIME: UnixMillis = UnixMillis::new(1_793_491_200_000);
 /// One epoch for the whole benchmark: what is measured is blocks, not transitions.
 const EPOCH_LENGTH: Millis = Millis::from_secs(3_600 * 24 * 365);
 /// What each wallet has at the beginning.

@@ -7,6 +7,7 @@ mod catch_up;
 pub(crate) mod chain;
 mod daemon;
 mod disk;
+mod light;
 mod network;
 mod rebuild;
 mod verify;
@@ -24,7 +25,7 @@ use super::scratch::Scratch;
 type Benchmark = fn(&Bench<'_>) -> Result<(), ToolError>;
 
 /// The benchmarks, by name, in the order in which they run.
-const BENCHMARKS: [(&str, Benchmark); 14] = [
+const BENCHMARKS: [(&str, Benchmark); 15] = [
     ("validate", verify::validate),
     ("replay", verify::replay),
     ("append", disk::append),
@@ -39,6 +40,7 @@ const BENCHMARKS: [(&str, Benchmark); 14] = [
     ("throughput", network::throughput),
     ("idle-network", network::idle),
     ("memory-peers", network::memory),
+    ("light-proof", light::light_proof),
 ];
 
 /// One figure.

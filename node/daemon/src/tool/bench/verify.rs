@@ -81,7 +81,7 @@ fn verify_raw(chain: &Chain, transactions: &[Transaction]) -> Result<f64, ToolEr
 }
 
 /// Processor time of this thread.
-fn cpu_seconds() -> f64 {
+pub(super) fn cpu_seconds() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
