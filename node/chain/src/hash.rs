@@ -42,6 +42,8 @@ impl Digest32 {
     /// Parts are not delimited: a caller hashes fixed-size parts, or a single encoded one.
     #[must_use]
     pub fn of(domain: Domain, parts: &[&[u8]]) -> Self {
+        #[cfg(feature = "tally")]
+        crate::tally::hash();
         let len = parts.iter().fold(1 + domain.0.len(), |sum, part| sum + part.len());
         // Short inputs, which are nearly all, are hashed in one go: faster than in pieces.
         let mut joined = [0_u8; SHORT_BYTES];

@@ -45,6 +45,8 @@ pub mod rules;
 pub mod sampling;
 pub mod signature;
 pub mod state;
+#[cfg(feature = "tally")]
+pub mod tally;
 pub mod transaction;
 pub mod tree;
 pub mod units;

@@ -127,6 +127,8 @@ impl SigningKey {
     /// Signs a digest; the same digest always gets the same signature.
     #[must_use]
     pub fn sign(&self, digest: &Digest32) -> Signature {
+        #[cfg(feature = "tally")]
+        crate::tally::signature_made();
         Signature::from_bytes(self.0.sign(digest.as_bytes()).to_bytes())
     }
 }
@@ -140,7 +142,7 @@ impl fmt::Debug for SigningKey {
 /// Whether `signature` is `key`'s over `digest`. Takes about twice a batch's time for each.
 #[must_use]
 pub fn verify(key: &PublicKey, digest: &Digest32, signature: &Signature) -> bool {
-    Entry { key: *key, digest: *digest, signature: *signature }.verify().unwrap_or(false)
+    checked(&[Entry { key: *key, digest: *digest, signature: *signature }])
 }
 
 /// Signatures to be verified together.
@@ -174,22 +176,31 @@ impl Batch {
     /// Whether every one of them is valid; so is a batch of none.
     #[must_use]
     pub fn verify(&self) -> bool {
-        match self.0.as_slice() {
-            [] => true,
-            [single] => single.verify().unwrap_or(false),
-            entries => verify_together(entries).unwrap_or(false),
-        }
+        checked(&self.0)
     }
 
     /// The position of the first one that is not valid, to tell whose fault it is.
     #[must_use]
     pub fn first_invalid(&self) -> Option<usize> {
-        self.0.iter().position(|entry| !entry.verify().unwrap_or(false))
+        self.0.iter().position(|entry| !checked(core::slice::from_ref(entry)))
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
+/// Whether all entries are valid.
+fn checked(entries: &[Entry]) -> bool {
+    let verify = || match entries {
+        [] => true,
+        [single] => single.verify().unwrap_or(false),
+        entries => verify_together(entries).unwrap_or(false),
+    };
+    #[cfg(feature = "tally")]
+    return crate::tally::verified(entries, verify);
+    #[cfg(not(feature = "tally"))]
+    verify()
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Entry {
     key: PublicKey,
     digest: Digest32,
     signature: Signature,

@@ -6,71 +6,20 @@ use std::sync::Arc;
 
 use goodwatt_chain::codec;
 use goodwatt_chain::genesis::Genesis;
-use goodwatt_chain::hash::{Digest32, Domain};
 use goodwatt_chain::leaves::{Bucket, BucketIndex, LeafChanges, Leaves, MemoryLeaves, Unavailable};
 use goodwatt_chain::ledger::{LeafStore, Ledger, Sealed, Signatures};
 use goodwatt_chain::mempool::MempoolLimits;
-use goodwatt_chain::reveal::RevealChain;
-use goodwatt_chain::signature::{Batch, PublicKey, SigningKey};
+use goodwatt_chain::signature::Batch;
 use goodwatt_chain::units::{Height, UnixMillis};
 use goodwatt_store::faulty::FaultyDisk;
 use goodwatt_store::{BlockLog, ConsensusWal, IndexError};
 use goodwatt_units::Millis;
-use goodwatt_validator::{
-    Card, Guard, LoggedBlock, Notes, Now, Parts, Signers, StateStore, Validator,
-};
+use goodwatt_validator::{Card, Guard, LoggedBlock, Notes, Now, Parts, StateStore, Validator};
 
-const SIGNER: Domain = Domain::new(b"goodwatt/sim/signer");
-const OWNER: Domain = Domain::new(b"goodwatt/sim/owner");
-
-/// Links of a reveal chain: one an epoch.
-const REVEALS: u32 = 4_096;
+use crate::keys::Keys;
 
 /// Genesis lies here, in 2026.
 pub(crate) const GENESIS_TIME: UnixMillis = UnixMillis::new(1_793_491_200_000);
-
-/// The key of an owner.
-pub(crate) fn owner(index: usize) -> SigningKey {
-    SigningKey::from_seed(Digest32::of(OWNER, &[&(index as u64).to_be_bytes()]).as_bytes())
-}
-
-/// The slot key of a validator.
-#[derive(Clone, Debug)]
-pub(crate) struct Keys {
-    key: SigningKey,
-    reveals: RevealChain,
-}
-
-impl Keys {
-    pub(crate) fn new(index: usize) -> Self {
-        let seed = Digest32::of(SIGNER, &[&(index as u64).to_be_bytes()]);
-        let reveals =
-            RevealChain::new(*Digest32::of(SIGNER, &[seed.as_bytes()]).as_bytes(), REVEALS);
-        Self { key: SigningKey::from_seed(seed.as_bytes()), reveals }
-    }
-
-    pub(crate) const fn signing_key(&self) -> &SigningKey {
-        &self.key
-    }
-
-    pub(crate) fn reveal_head(&self) -> Digest32 {
-        self.reveals.head()
-    }
-}
-
-impl Signers for Keys {
-    fn key(&self, public: &PublicKey) -> Option<SigningKey> {
-        self.holds(public).then(|| self.key.clone())
-    }
-
-    fn holds(&self, public: &PublicKey) -> bool {
-        self.key.public() == *public
-    }
-
-    fn next_reveal(&self, _: &PublicKey, last: &Digest32) -> Option<Digest32> {
-        self.reveals.next_after(last)
-    }
-}
 
 /// What the index has on the card: the caller's notes, and the leaves.
 type OnCard = Rc<RefCell<Option<(Vec<u8>, MemoryLeaves)>>>;
@@ -122,6 +71,8 @@ pub(crate) struct Board {
     pub(crate) clock_off: i64,
     /// What was sealed here, so that it must be there after any crash.
     pub(crate) sealed: Height,
+    /// It is not switched on before.
+    pub(crate) off_until: Millis,
 }
 
 impl Board {
@@ -136,6 +87,7 @@ impl Board {
             booted_at: Millis::new(0),
             clock_off: 0,
             sealed: Height::ZERO,
+            off_until: Millis::new(0),
         }
     }
 
@@ -217,6 +169,11 @@ impl Board {
             }
         };
         Ok((ledger.map_err(|error| error.to_string())?, transactions))
+    }
+
+    /// Loses its index, while it is off.
+    pub(crate) fn lose_index(&mut self) {
+        *self.on_card.borrow_mut() = None;
     }
 
     /// Where it stands, for people who look for a fault.

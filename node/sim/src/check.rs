@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use goodwatt_chain::hash::BlockId;
+use goodwatt_chain::hash::{AssociationId, BlockId};
 use goodwatt_chain::ledger::{LeafStore, Ledger};
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::state::is_money_conserved;
@@ -70,6 +70,32 @@ pub enum Violation {
         accused: usize,
         /// In whose ledger.
         node: usize,
+    },
+    /// An association was admitted without the voices it needs, or refused with them.
+    #[error("association {id} at {height}: admitted is {is_admitted}, the votes say otherwise")]
+    Admission {
+        /// Which.
+        id: AssociationId,
+        /// Where it shows.
+        height: Height,
+        /// What the ledger says.
+        is_admitted: bool,
+    },
+    /// A block was decided while a third of the weight was off.
+    #[error("validator {node} sealed {height} while a third of the weight was off")]
+    WithoutQuorum {
+        /// Who.
+        node: usize,
+        /// What.
+        height: Height,
+    },
+    /// A peer filled the memory of a validator.
+    #[error("validator {node} keeps {words} words of others")]
+    Memory {
+        /// Whose.
+        node: usize,
+        /// How many.
+        words: usize,
     },
     /// An honest validator was blamed.
     #[error("validator {by} blames an honest one: {why}")]

@@ -8,21 +8,35 @@
 //! |---|---|
 //! | what a run is made of | [`Scenario`], [`Faults`] |
 //! | time, links, what happens when | `world`, `network` |
-//! | one validator with its card and its keys | `board` |
-//! | what has to hold at every step | `check` |
+//! | what goes wrong | `trouble`, `liar` |
+//! | what owners do | `load` |
+//! | one validator with its card and its keys | `board`, `keys` |
+//! | what has to hold at every step | `check`, `admissions` |
+//! | what a block costs | [`Bill`] |
+//! | hash puzzles, for comparison | `work` |
 //!
 //! This crate deliberately knows no real clock, no real disk and no socket.
 #![forbid(unsafe_code)]
 
+mod admissions;
+mod bill;
 mod board;
 mod check;
 mod dice;
+mod genesis;
+mod keys;
+mod liar;
+mod load;
 mod network;
 mod scenario;
 mod topology;
+mod trouble;
+mod work;
 mod world;
 
+pub use bill::Bill;
 pub use check::Violation;
 pub use scenario::{Faults, Report, RoundReport, Scenario};
 pub use topology::{Topology, TopologyError};
+pub use work::run_work;
 pub use world::{run, run_and_tell};

@@ -1,7 +1,9 @@
 //! What a run is made of, and what came of it.
 
+use goodwatt_chain::genesis::Rule;
 use goodwatt_units::Millis;
 
+use crate::bill::Bill;
 use crate::check::Violation;
 use crate::topology::Topology;
 
@@ -18,14 +20,41 @@ pub struct Faults {
     pub partitions: bool,
     /// Clocks are wrong, by seconds or by years.
     pub clocks: bool,
-    /// One validator signs two different things whenever it can.
+    /// One validator votes for two different things whenever it can.
     pub liar: bool,
+    /// The same one proposes one block to half of the others and another to the rest.
+    pub proposer: bool,
+    /// The same one floods its peers with votes that are good for nothing.
+    pub flood: bool,
+    /// A third of the weight is off for a while.
+    pub outage: bool,
+    /// The power fails everywhere, and all start together.
+    pub blackout: bool,
+    /// A disk has no more room for a while.
+    pub full_disk: bool,
+    /// The index is lost with the power, now and then.
+    pub index: bool,
+    /// Owners buy slots, so that sets grow, shrink, and fall below the smallest.
+    pub sets: bool,
 }
 
 impl Faults {
     /// All of them.
-    pub const ALL: Self =
-        Self { cuts: true, loss: true, crashes: true, partitions: true, clocks: true, liar: true };
+    pub const ALL: Self = Self {
+        cuts: true,
+        loss: true,
+        crashes: true,
+        partitions: true,
+        clocks: true,
+        liar: true,
+        proposer: true,
+        flood: true,
+        outage: true,
+        blackout: true,
+        full_disk: true,
+        index: true,
+        sets: true,
+    };
 }
 
 /// A run: everything that happens follows from it.
@@ -35,6 +64,8 @@ pub struct Scenario {
     pub topology: Topology,
     /// Blocks to seal.
     pub rounds: u64,
+    /// The most transactions handed in for a round: from one to so many, within 20 ms.
+    pub transactions: u64,
     /// All chance follows from it.
     pub seed: u64,
     /// How long a message takes from one validator to the next.
@@ -43,19 +74,23 @@ pub struct Scenario {
     pub faults: Faults,
     /// How long an epoch lasts.
     pub epoch_length: Millis,
+    /// Who gets weight.
+    pub rule: Rule,
 }
 
 impl Scenario {
-    /// Validators connected to each other, 40 ms apart, an hour to an epoch, no faults.
+    /// Validators connected as is [usual](Topology::usual), 40 ms apart, an hour to an epoch, no faults.
     #[must_use]
     pub fn new(nodes: usize, rounds: u64, seed: u64) -> Self {
         Self {
-            topology: Topology::full(nodes),
+            topology: Topology::usual(nodes),
             rounds,
+            transactions: 3,
             seed,
             latency: Millis::new(40),
             faults: Faults::default(),
             epoch_length: Millis::from_secs(3_600),
+            rule: Rule::GoodWill,
         }
     }
 }
@@ -76,7 +111,7 @@ pub struct RoundReport {
 }
 
 /// What came of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The seed.
     pub seed: u64,
@@ -94,6 +129,20 @@ pub struct Report {
     pub crashes: u64,
     /// Validators that were brought to account, in all ledgers alike.
     pub tombstoned: Vec<usize>,
+    /// Bytes that reached each card for each block: log, write-ahead log and guard.
+    pub bytes_per_block: u64,
+    /// Sets that were bought and came into charge.
+    pub sets: u64,
+    /// Associations admitted, each with the voices it needs.
+    pub admitted: u64,
+    /// Associations refused for want of them.
+    pub refused: u64,
+    /// Times a proposer showed two blocks.
+    pub doubles: u64,
+    /// Times a validator left one chain for another; under the rule of work alone.
+    pub forks: u64,
+    /// What all blocks cost.
+    pub bill: Bill,
     /// Milliseconds from handing a transaction in to its block at the validator it was handed to,
     /// in rising order.
     pub finality_ms: Vec<u64>,

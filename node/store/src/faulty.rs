@@ -36,6 +36,7 @@ struct State {
     name_changes: Vec<NameChange>,
     random: u64,
     operations: u64,
+    written: u64,
     crash_at: Option<u64>,
     crashed: bool,
     /// How often the power came back; a handle from an earlier time is dead.
@@ -82,6 +83,18 @@ impl FaultyDisk {
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    /// How many bytes were written to files so far.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.state().written
+    }
+
+    /// Whether there is a limit to what files may grow by.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.state().free.is_some()
     }
 
     /// Cuts the power in the middle of the operation that follows `operations` more of them.
@@ -341,6 +354,9 @@ impl Handle {
     fn change(&self, change: Change, short: bool) -> io::Result<()> {
         let mut state = self.state()?;
         let crashed = state.begin()?;
+        if let Change::Write { bytes, .. } = &change {
+            state.written += bytes.len() as u64;
+        }
         let file = &mut state.files[self.index];
         change.apply(&mut file.live);
         file.pending.push(change);

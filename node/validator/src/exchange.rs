@@ -7,9 +7,11 @@ use goodwatt_chain::codec;
 use goodwatt_chain::hash::{BlockId, TxId};
 use goodwatt_chain::mempool::AdmissionError;
 use goodwatt_chain::rules::Refusal;
+use goodwatt_chain::signature::PublicKey;
+use goodwatt_chain::state::{Key, Term};
 use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::Height;
-use goodwatt_consensus::{Blame, Core, Event, Message as Word};
+use goodwatt_consensus::{Blame, Core, Event, Message as Word, Refusal as Refused};
 use goodwatt_units::Millis;
 
 use crate::bodies::Awaited;
@@ -83,6 +85,11 @@ pub(crate) struct Relay {
 impl Relay {
     pub(crate) const fn due(&self) -> Option<Millis> {
         self.due
+    }
+
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.words.len()
     }
 
     fn push(&mut self, now: Millis, from: PeerId, word: Word) {
@@ -223,10 +230,10 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
                 }
                 Err(refusal) => {
                     self.relay.is_known(from, &word);
-                    if refusal == goodwatt_consensus::Refusal::Late {
+                    if refusal == Refused::Late {
                         self.hear_late(now, &word)?;
                     }
-                    if refusal.blame() == Blame::Sender {
+                    if refusal.blame() == Blame::Sender && !self.may_have_been_meant(&refusal) {
                         self.outputs.push(Output::Misbehaved(from, refusal.to_string()));
                     }
                 }
@@ -247,22 +254,49 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         if height > next.next() {
             return self.ask_status(now, from);
         }
-        if height == next && self.is_of_the_set(&word) {
+        if !self.is_worth_passing_on(&word, next) {
+            return;
+        }
+        if height == next {
             self.begun_by_others = Some(height);
         }
-        // Up to here its signature was verified; what is further ahead goes no further.
         self.heard.note(&word);
         self.relay.push(now.uptime, from, word);
     }
 
-    fn is_of_the_set(&self, word: &Word) -> bool {
+    /// Whether a word that the core took is kept for others. The core takes words of heights that
+    /// do not run without asking who signed them, and polkas without a look at them: what anybody
+    /// can make must not fill the memory here, nor the links behind.
+    fn is_worth_passing_on(&self, word: &Word, next: Height) -> bool {
+        let validators = &self.ledger.in_charge().validators;
         match word {
-            Word::Statement(signed) => {
-                let signer = signed.statement().signer();
-                self.ledger.in_charge().validators.position(&signer).is_some()
+            Word::Statement(signed) if word.height() == next => {
+                validators.position(&signed.statement().signer()).is_some()
             }
-            Word::Polka(_) => true,
+            Word::Statement(signed) => self.is_of_a_near_set(&signed.statement().signer()),
+            Word::Polka(_) if self.running == Some(word.height()) => true,
+            Word::Polka(polka) => {
+                polka.height == next && polka.verify(self.ledger.chain(), validators)
+            }
         }
+    }
+
+    /// Whether a peer one block behind or ahead may have passed on in good faith what is refused
+    /// here: it counts on another set.
+    fn may_have_been_meant(&self, refusal: &Refused) -> bool {
+        matches!(refusal, Refused::UnknownSigner(signer) if self.is_of_a_near_set(signer))
+    }
+
+    /// Whether a key is in the set in charge, in the one before it, or in the one to come.
+    fn is_of_a_near_set(&self, signer: &PublicKey) -> bool {
+        let in_charge = self.ledger.in_charge();
+        let near = [&in_charge.validators, &in_charge.decided_tip];
+        near.iter().any(|set| set.position(signer).is_some())
+            || self
+                .ledger
+                .view()
+                .read_or_default::<Term>(Key::NextTerm)
+                .is_ok_and(|term| term.seats.iter().any(|seat| seat.validator.signer == *signer))
     }
 
     /// Asks where a peer stands, by telling it where this validator does.

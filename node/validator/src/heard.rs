@@ -32,6 +32,11 @@ impl Heard {
         self.0.iter().filter(move |word| word.height() == height)
     }
 
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// A height is over.
     pub(crate) fn forget_until(&mut self, height: Height) {
         self.0.retain(|word| word.height() > height);

@@ -172,6 +172,12 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         )
     }
 
+    /// How many words of others are kept, to be said again or passed on. It is bounded.
+    #[must_use]
+    pub fn words_kept(&self) -> usize {
+        self.heard.len() + self.relay.len()
+    }
+
     /// The ledger.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger<S> {

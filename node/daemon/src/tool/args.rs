@@ -218,7 +218,11 @@ pub struct SimArgs {
     /// How many rounds: transactions are handed in, and their block is awaited
     #[arg(long, value_name = "R", default_value_t = 5)]
     pub rounds: u64,
-    /// Who is connected to whom: a line `0-1` for each connection [default: all to all]
+    /// The most transactions handed in for a round: from one to so many, within 20 ms
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub transactions: u64,
+    /// Who is connected to whom: a line `0-1` for each connection [default: all to all up to 16, then
+    /// rows and columns of a square]
     #[arg(long, value_name = "FILE")]
     pub topology: Option<PathBuf>,
     /// All chance follows from it
@@ -230,6 +234,33 @@ pub struct SimArgs {
     /// Milliseconds from one validator to the next
     #[arg(long, value_name = "MS", default_value_t = 40)]
     pub latency: u64,
+    /// Seconds of an epoch
+    #[arg(long, value_name = "S", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub epoch: u64,
+    /// Who gets weight; several, or all, are set side by side
+    #[arg(
+        long,
+        value_name = "RULES",
+        value_delimiter = ',',
+        value_enum,
+        default_value = "good-will"
+    )]
+    pub rule: Vec<SimRule>,
+}
+
+/// Who gets weight in a simulation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum SimRule {
+    /// All of them, one after another
+    All,
+    /// Who donates
+    GoodWill,
+    /// Who locks coins
+    Stake,
+    /// For whom locked coins vote
+    Delegated,
+    /// Who finds a hash: here only, no chain runs on it
+    Work,
 }
 
 /// What goes wrong in a simulation.
@@ -247,8 +278,22 @@ pub enum SimFault {
     Partitions,
     /// Clocks are wrong
     Clocks,
-    /// A validator signs two different things
+    /// A validator votes for two different things
     Liar,
+    /// A proposer shows two different blocks
+    Proposer,
+    /// A peer sends votes by the hundred that are good for nothing
+    Flood,
+    /// A third of the weight is off
+    Outage,
+    /// The power fails everywhere, and all start together
+    Blackout,
+    /// A disk is full
+    FullDisk,
+    /// The index is lost
+    Index,
+    /// Sets are bought, grow, shrink, and fall below the smallest
+    Sets,
 }
 
 /// `goodwatt demo`.
