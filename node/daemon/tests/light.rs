@@ -131,7 +131,9 @@ fn balance_transactions_and_payments_without_a_daemon() {
 
 /// Buys the slot on sale, so that another set comes two epochs later.
 fn buy_slot(main: &Main) {
-    main.home.tool(&["slot", "buy", "2 good", "--wait"]).with(0);
+    // An epoch may end between the question which one is on sale and the purchase.
+    let bought = || main.home.tool(&["slot", "buy", "2 good", "--wait"]);
+    until("a slot is bought", || (bought().code == Some(0)).then_some(()));
 }
 
 fn next_set(main: &mut Main, seen: &mut Vec<String>) {
@@ -215,8 +217,11 @@ fn who_slept_too_long_begins_at_a_checkpoint() {
     args[1] = &right;
     let proven = main.json(folder.path(), &at, &args);
     assert!(proven["proof"]["height"].as_u64() >= Some(status.height), "{proven}");
-    // From then on it knows its way.
-    main.json(folder.path(), &at, &["balance", &owner]);
+    // From then on it knows its way, and is told how old what it knew was.
+    let begun = main.daemon.status().epoch;
+    until("two epochs", || (main.daemon.status().epoch > begun + 1).then_some(()));
+    let proven = main.json(folder.path(), &at, &["balance", &owner]);
+    has(&proven["proof"]["warnings"].to_string(), &["nothing left to lose", "--checkpoint"]);
 }
 
 /// Changes an answer about an account.
@@ -379,6 +384,27 @@ fn a_node_that_keeps_a_payment_to_itself_is_not_believed() {
     let ended = ended.with(1);
     has(&ended.err, &["is not sealed: another transaction of this account took its number"]);
     assert_eq!(ended.out, "");
+}
+
+#[test]
+fn two_nodes_never_get_two_payments() {
+    let mut main = Main::start("\"1 h\"");
+    main.seal(1);
+    let break_off: Lie = Box::new(|question, answer| match question {
+        Question::Submit { .. } => vec![(Kind::Answer, vec![0xff; 9])],
+        _ => vec![(Kind::Answer, answer.encode())],
+    });
+    let liar = Liar::before(&main.address, main.home.chain(), break_off);
+    let (folder, key) = (folder(), main.home.text("owner.key"));
+    let to = main.home.wallet(5).address().to_string();
+    let nodes = format!("{},{}", liar.address, main.address);
+    let ended = main.light(folder.path(), &nodes, &["--key", &key, "send", &to, "2 good"]);
+    let ended = ended.with(0);
+    has(&ended.out, &["sealed at height 2", "as of height 2"]);
+    has(&ended.err, &[&liar.address, "cannot be read"]);
+    let mut client = main.daemon.client();
+    assert_eq!(main.home.wallet(5).account(&mut client).balance_grains, 2_000_000);
+    assert_eq!(main.home.owner().account(&mut client).next_nonce, 2);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod kept;
 mod session;
 
 use std::fmt::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use goodwatt_chain::hash::TxId;
 use goodwatt_chain::light::{Sight, Support};
@@ -20,14 +20,13 @@ use goodwatt_chain::mempool::MempoolLimits;
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::state::Account;
 use goodwatt_chain::transaction::{Action, Transaction};
-use goodwatt_chain::units::UnixMillis;
 use goodwatt_units::Millis;
 use serde::Serialize;
 
 pub use self::session::{Checkpoint, Node};
 
 use self::fault::LightFault;
-use self::session::{Fate, Found, Proven, Session};
+use self::session::{Fate, Found, Proven, Session, now};
 use super::args::{Command, LightArgs};
 use super::context::{Context, read_genesis};
 use super::error::ToolError;
@@ -40,6 +39,10 @@ use crate::validator::transaction_info;
 const SEAL_PATIENCE: Duration = Duration::from_secs(60);
 /// A chain in good order seals a block an epoch; its way here takes some of this.
 const DELAY: Millis = Millis::from_secs(30);
+/// What is to be said where trust begins before the vesting delay.
+const OUTLIVED: &str = "the validators known here were in charge so long ago that they have nothing \
+    left to lose by lying: compare the block below with people you trust, or begin at one of theirs \
+    with --checkpoint";
 
 /// What stands behind an answer.
 #[derive(Debug, Serialize)]
@@ -84,23 +87,12 @@ pub(super) fn run(context: &Context, light: &LightArgs, command: Command) -> Res
     }
 }
 
-/// A session, with the warnings there are before anything is asked.
-fn open(context: &Context, light: &LightArgs) -> Result<(Session, Vec<String>), ToolError> {
+fn open(context: &Context, light: &LightArgs) -> Result<Session, ToolError> {
     let genesis = match &light.genesis {
         Some(path) => read_genesis(path)?,
         None => context.genesis()?,
     };
-    let session = Session::open(genesis, light.connect.clone(), light.checkpoint)?;
-    let mut warnings = Vec::new();
-    if session.outlived(now()) {
-        warnings.push(
-            "the validators known here were in charge so long ago that they have nothing left to \
-             lose by lying: compare the block below with people you trust, or begin at one of \
-             theirs with --checkpoint"
-                .to_owned(),
-        );
-    }
-    Ok((session, warnings))
+    Session::open(genesis, light.connect.clone(), light.checkpoint)
 }
 
 fn balance(
@@ -109,7 +101,7 @@ fn balance(
     address: Option<PublicKey>,
 ) -> Result<(), ToolError> {
     let key = context.address_or_own(address)?;
-    let (mut session, warnings) = open(context, light)?;
+    let mut session = open(context, light)?;
     let mut all = session.ask_all(|node| account(node, &key))?;
     let Some(proven) = all.pop() else { return Err(nothing()) };
     let (account, pending) = &proven.answer;
@@ -120,7 +112,7 @@ fn balance(
         next_nonce: pending.nonce,
         height: proven.sight.height.get(),
     };
-    let proof = proof_info(&session, &proven, warnings);
+    let proof = proof_info(&session, &proven);
     print(context, &WithProof { answer, proof }, show::balance_text)
 }
 
@@ -141,7 +133,7 @@ fn account(
 
 fn transaction(context: &Context, light: &LightArgs, id: &str) -> Result<(), ToolError> {
     let id: TxId = id.parse().map_err(|error| ToolError::Usage(format!("{id}: {error}")))?;
-    let (mut session, warnings) = open(context, light)?;
+    let mut session = open(context, light)?;
     let mut all = session.ask_all(|node| node.transaction(&id))?;
     let sealed = all.iter().rposition(|proven| matches!(proven.answer, Found::Sealed(..)));
     let at = sealed.unwrap_or(all.len().saturating_sub(1));
@@ -155,7 +147,7 @@ fn transaction(context: &Context, light: &LightArgs, id: &str) -> Result<(), Too
         }
         Found::Waits(transaction) => transaction_info(transaction, None),
     };
-    let proof = proof_info(&session, &proven, warnings);
+    let proof = proof_info(&session, &proven);
     print(context, &WithProof { answer, proof }, show::transaction_text)
 }
 
@@ -169,28 +161,34 @@ fn pay(
         Some(path) => context.signing_key(path)?,
         None => context.owner_key()?,
     };
-    let (mut session, warnings) = open(context, light)?;
+    let mut session = open(context, light)?;
     let chain = session.genesis.chain_id();
     let fee = fee.unwrap_or(session.genesis.parameters.fee_min);
     // Once it is signed it is the same for every node: two nodes never get two payments.
     let mut signed = None;
     let proven = session.ask_first(|node| {
         let transaction = match &signed {
-            Some(transaction) => transaction,
+            Some(transaction) if node.knows(transaction)? => transaction,
+            Some(transaction) => {
+                node.submit(transaction)?;
+                transaction
+            }
             None => {
                 let (_, pending) = account(node, &key.public())?;
                 let action = action.clone();
-                signed.insert(Transaction::sign(&chain, &key, pending.nonce, fee, action))
+                let transaction = Transaction::sign(&chain, &key, pending.nonce, fee, action);
+                let transaction = signed.insert(transaction);
+                node.submit(transaction)?;
+                transaction
             }
         };
-        node.submit(transaction)?;
         node.await_fate(transaction, SEAL_PATIENCE)
     })?;
     let id = signed.map(|transaction| transaction.id().to_string()).unwrap_or_default();
     match proven.answer {
         Fate::Sealed(height) => {
             let answer = Submitted { id, height: Some(height.get()) };
-            let proof = proof_info(&session, &proven, warnings);
+            let proof = proof_info(&session, &proven);
             print(context, &WithProof { answer, proof }, super::sending::submitted_text)
         }
         Fate::Replaced => Err(ToolError::Failed(format!(
@@ -208,15 +206,11 @@ fn nothing() -> ToolError {
     ToolError::Usage("--connect names no node".to_owned())
 }
 
-fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn proof_info<T>(session: &Session, proven: &Proven<T>, mut warnings: Vec<String>) -> ProofInfo {
+fn proof_info<T>(session: &Session, proven: &Proven<T>) -> ProofInfo {
     let Sight { height, block, time, support } = proven.sight;
     let (now, epoch) = (now(), session.genesis.parameters.epoch_length);
     let age = now.saturating_since(time);
+    let mut warnings = Vec::from_iter(session.outlived().then(|| OUTLIVED.to_owned()));
     warnings.extend(stale(age, epoch));
     if time.saturating_since(now) > DELAY {
         warnings.push("the newest block is ahead of this machine's clock: set it".to_owned());

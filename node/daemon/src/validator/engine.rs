@@ -310,4 +310,4 @@ const fn tip_of(block: &SealedBlock) -> Message {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use goodwatt_chain::block::RawTransaction;
 use goodwatt_chain::genesis::Genesis;
@@ -85,6 +85,8 @@ pub(super) struct Session {
     checkpoint: Option<Checkpoint>,
     /// Nothing before the checkpoint's header was fetched.
     light: Option<LightPeer>,
+    /// What this began with is so old that its validators have nothing left to lose.
+    outlived: bool,
     kept: Kept,
     runtime: Runtime,
 }
@@ -115,12 +117,13 @@ impl Session {
             Some(_) => None,
             None => Some(kept.read().unwrap_or_else(|| LightPeer::begin(&genesis))),
         };
-        Ok(Self { genesis, nodes, checkpoint, light, kept, runtime })
+        let outlived = light.as_ref().is_some_and(|light| light.outlived(&genesis, now()));
+        Ok(Self { genesis, nodes, checkpoint, light, outlived, kept, runtime })
     }
 
-    /// Whether what is known is so old that its validators have nothing left to lose.
-    pub(super) fn outlived(&self, now: UnixMillis) -> bool {
-        self.light.as_ref().is_some_and(|light| light.outlived(&self.genesis, now))
+    /// Whether what this began with is so old that its validators have nothing left to lose.
+    pub(super) const fn outlived(&self) -> bool {
+        self.outlived
     }
 
     /// Asks every node; gives what was proven, the newest last, and says what was not.
@@ -151,18 +154,15 @@ impl Session {
         &mut self,
         mut ask: impl FnMut(&mut Conversation<'_>) -> Result<T, LightFault>,
     ) -> Result<Proven<T>, ToolError> {
-        let mut fault = None;
+        let mut last: Option<ToolError> = None;
         for node in self.nodes.clone() {
+            last.iter().for_each(|fault| note(&format!("goodwatt: {fault}")));
             match self.ask_one(&node, &mut ask) {
                 Ok(proven) => return Ok(proven),
-                Err(other) => {
-                    if let Some(before) = fault.replace(other.into_error(&node)) {
-                        note(&format!("goodwatt: {before}"));
-                    }
-                }
+                Err(fault) => last = Some(fault.into_error(&node)),
             }
         }
-        Err(fault.unwrap_or_else(|| ToolError::Usage("--connect names no node".to_owned())))
+        Err(last.unwrap_or_else(|| ToolError::Usage("--connect names no node".to_owned())))
     }
 
     fn ask_one<T>(
@@ -177,7 +177,11 @@ impl Session {
         let peer = link.peer();
         let light = match (&self.light, self.checkpoint) {
             (Some(light), _) => light.clone(),
-            (None, Some(checkpoint)) => begin_at(runtime, &mut link, &self.genesis, checkpoint)?,
+            (None, Some(checkpoint)) => {
+                let light = begin_at(runtime, &mut link, &self.genesis, checkpoint)?;
+                self.outlived = light.outlived(&self.genesis, now());
+                light
+            }
             (None, None) => LightPeer::begin(&self.genesis),
         };
         let mut conversation = Conversation { runtime, link, light };
@@ -192,6 +196,12 @@ impl Session {
             None => Err(outcome.err().unwrap_or(LightFault::Nothing(Excuse::NoBlock))),
         }
     }
+}
+
+/// What this machine's clock says.
+pub(super) fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn ask(runtime: &Runtime, link: &mut LightLink, question: &Question) -> Result<Answer, LightFault> {
@@ -300,6 +310,15 @@ pub(super) enum Fate {
 }
 
 impl Conversation<'_> {
+    /// Whether a transaction that another node was given has come to this one.
+    pub(super) fn knows(&mut self, transaction: &Transaction) -> Result<bool, LightFault> {
+        match self.transaction(&transaction.id()) {
+            Ok(_) => Ok(true),
+            Err(LightFault::Nothing(Excuse::NoTransaction)) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Hands in a transaction.
     pub(super) fn submit(&mut self, transaction: &Transaction) -> Result<(), LightFault> {
         let raw = RawTransaction(transaction.bytes().to_vec());

@@ -12,7 +12,7 @@ const WALLETS: u32 = 10;
 const MILLIS_MAX: u32 = 5_000;
 
 /// An engine on a chain of its own, and its folder.
-fn engine() -> (Engine, TempDir) {
+pub(in crate::validator) fn engine() -> (Engine, TempDir) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let data = dir.path().join("data");
     let mut signers = Signers::open(&data.join("signers")).expect("it opens");
@@ -29,7 +29,7 @@ fn engine() -> (Engine, TempDir) {
 }
 
 /// Seals a block of one payment; gives its id.
-fn seal(engine: &mut Engine, number: u64) -> TxId {
+pub(in crate::validator) fn seal(engine: &mut Engine, number: u64) -> TxId {
     let (from, nonce) = ((number % 10) as u32, number / 10);
     let ledger = engine.own.ledger();
     let fee = ledger.genesis().parameters.fee_min;
