@@ -89,6 +89,7 @@ pub(crate) struct World<'a> {
     pub(crate) outage: Option<Outage>,
     /// How often each kind of thing went wrong.
     pub(crate) troubles: BTreeMap<&'static str, u64>,
+    bytes_per_block: u64,
     bill: Bill,
 }
 
@@ -126,6 +127,7 @@ impl<'a> World<'a> {
             double: None,
             outage: None,
             troubles: BTreeMap::new(),
+            bytes_per_block: 0,
             bill: Bill::default(),
         }
     }
@@ -137,7 +139,7 @@ impl<'a> World<'a> {
         }
         // Everybody has listened for a while before the first transaction.
         self.pass(Millis::from_secs(5));
-        let (packets, height) = (self.network.packets, self.highest());
+        let (packets, written, height) = (self.network.packets, self.written(), self.highest());
         let _ = tally::take();
         let calm = self.scenario.rounds - self.scenario.rounds / 10;
         for round in 0..self.scenario.rounds {
@@ -152,6 +154,8 @@ impl<'a> World<'a> {
         let blocks = self.highest().get() - height.get();
         let packets = self.network.packets - packets;
         self.bill = Bill::of(&tally::take(), packets, blocks);
+        let boards = self.boards.len() as u64;
+        self.bytes_per_block = (self.written() - written) / (boards * blocks).max(1);
         self.count_idle();
         for (node, board) in self.boards.iter().enumerate() {
             if let Some(own) = &board.validator {
@@ -175,17 +179,21 @@ impl<'a> World<'a> {
         (0..self.boards.len()).filter_map(marked).collect()
     }
 
+    /// Bytes that reached all cards so far.
+    fn written(&self) -> u64 {
+        self.boards.iter().map(|board| board.disk.written()).sum()
+    }
+
     fn report(self) -> Report {
         let tombstoned = self.boards.first().map(|board| self.tombstoned(board));
         let mut finality_ms = self.finality;
         finality_ms.sort_unstable();
         let heights = self.boards.iter().map(|board| board.height().get()).min().unwrap_or(0);
-        let written: u64 = self.boards.iter().map(|board| board.disk.written()).sum();
         Report {
             seed: self.scenario.seed,
             rounds: self.rounds,
             heights,
-            bytes_per_block: written / (self.boards.len() as u64 * heights).max(1),
+            bytes_per_block: self.bytes_per_block,
             sets: self.sets,
             admitted: self.admissions.admitted,
             refused: self.admissions.refused,

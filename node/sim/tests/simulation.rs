@@ -22,6 +22,7 @@ fn without_faults_every_round_seals_a_block_and_no_packet_is_sent_when_idle() {
     let report = run(&Scenario::new(4, 20, 1));
     holds(&report);
     assert!(report.heights >= 20, "{}", report.heights);
+    assert!((1_000..40_000).contains(&report.bytes_per_block), "{} bytes", report.bytes_per_block);
     assert!(
         report.rounds.iter().all(|round| round.height.is_some() && round.same_tip),
         "{:?}",
