@@ -424,6 +424,10 @@ fn a_simulation_ends_with_its_figures_and_a_graph_in_two_parts_is_refused() {
     assert_eq!((&figures["seed"], &figures["rounds"]), (&5.into(), &3.into()));
     assert_eq!((&figures["agreed"], &figures["double_signs"]), (&true.into(), &0.into()));
     assert!(figures["heights"].as_u64() >= Some(3), "{figures}");
+    assert_eq!((&figures["rule"], &figures["nodes"]), (&"good-will".into(), &4.into()));
+    assert!(figures["per_block"]["signatures_verified"].as_u64() > Some(4), "{figures}");
+    let all = tool(&["sim", "--rounds", "2", "--rule", "all"]).with(0).out;
+    has(&all, &["good-will", "stake", "delegated", "work", "modelled", "docs/simulation.md"]);
     let shown = tool(&["sim", "--rounds", "2", "--faults", "loss,cuts"]).with(0).out;
     has(&shown, &["round 1", "round 2", "to final", "0 packets in a minute"]);
 

@@ -11,7 +11,7 @@ use goodwatt_chain::units::{Height, Round};
 use goodwatt_chain::vote::{SignedVote, Vote, VoteKind};
 use goodwatt_consensus::{Message as Word, Polka, SignedStatement, Statement};
 use goodwatt_units::Millis;
-use goodwatt_validator::{Message, Signers};
+use goodwatt_validator::{Message, Signers, Validator};
 
 use crate::check::Violation;
 use crate::genesis::SMALLEST_SET;
@@ -114,7 +114,7 @@ impl World<'_> {
         let transactions: Vec<Transaction> = block.transactions.iter().filter_map(read).collect();
         if let Ok(proposed) = own.ledger().propose(draft, &transactions) {
             self.double = Some(Double { shown: id, other: proposed.block });
-            self.doubles += 1;
+            self.note("doubles");
         }
     }
 
@@ -182,7 +182,7 @@ impl World<'_> {
     /// Whatever peers say, what is kept of it is bounded.
     pub(crate) fn check_memory(&mut self) {
         for (node, board) in self.boards.iter().enumerate() {
-            let words = board.validator.as_ref().map_or(0, |own| own.words_kept());
+            let words = board.validator.as_ref().map_or(0, Validator::words_kept);
             if words > WORDS_KEPT_MAX {
                 self.check.violations.push(Violation::Memory { node, words });
             }

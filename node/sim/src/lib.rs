@@ -7,7 +7,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a run is made of | [`Scenario`], [`Faults`] |
-//! | time, links, what happens when | `world`, `network` |
+//! | time, links, what happens when | `world`, `network`, `talk`, `power` |
 //! | what goes wrong | `trouble`, `liar` |
 //! | what owners do | `load` |
 //! | one validator with its card and its keys | `board`, `keys` |
@@ -28,7 +28,9 @@ mod keys;
 mod liar;
 mod load;
 mod network;
+mod power;
 mod scenario;
+mod talk;
 mod topology;
 mod trouble;
 mod work;

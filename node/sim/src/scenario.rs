@@ -1,5 +1,7 @@
 //! What a run is made of, and what came of it.
 
+use std::collections::BTreeMap;
+
 use goodwatt_chain::genesis::Rule;
 use goodwatt_units::Millis;
 
@@ -137,8 +139,8 @@ pub struct Report {
     pub admitted: u64,
     /// Associations refused for want of them.
     pub refused: u64,
-    /// Times a proposer showed two blocks.
-    pub doubles: u64,
+    /// How often each kind of thing went wrong.
+    pub troubles: BTreeMap<&'static str, u64>,
     /// Times a validator left one chain for another; under the rule of work alone.
     pub forks: u64,
     /// What all blocks cost.

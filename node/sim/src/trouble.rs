@@ -11,6 +11,9 @@ use crate::world::{Event, World};
 /// 56 years: a clock that lost its time.
 const YEARS: i64 = -56 * 365 * 86_400_000;
 
+/// A name, whether it may happen, once in how many rounds, and how.
+type Trouble<W> = (&'static str, bool, u64, fn(&mut W));
+
 /// A third of the weight is off: nothing may be decided until some of it is back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
@@ -24,31 +27,28 @@ impl World<'_> {
     /// Something goes wrong, now and then.
     pub(crate) fn make_trouble(&mut self) {
         let faults = self.scenario.faults;
-        if faults.crashes && self.dice.once_in(4) {
-            self.crash_somebody();
-        }
-        if faults.cuts && self.dice.once_in(4) {
-            self.cut_something();
-        }
-        if faults.partitions && self.dice.once_in(12) {
-            self.part();
-        }
-        if faults.clocks && self.dice.once_in(10) {
-            self.set_a_clock_wrong();
-        }
-        if faults.full_disk && self.dice.once_in(8) {
-            self.fill_a_disk();
-        }
-        if faults.flood && self.is_liar(LIAR) && self.dice.once_in(12) {
-            self.flood();
-        }
-        if faults.outage && self.dice.once_in(15) {
-            self.switch_a_third_off();
-        }
-        if faults.blackout && self.dice.once_in(20) {
-            self.black_out();
+        let troubles: [Trouble<Self>; 8] = [
+            ("crashes", faults.crashes, 4, Self::crash_somebody),
+            ("cuts", faults.cuts, 4, Self::cut_something),
+            ("partitions", faults.partitions, 12, Self::part),
+            ("clocks", faults.clocks, 10, Self::set_a_clock_wrong),
+            ("full disks", faults.full_disk, 8, Self::fill_a_disk),
+            ("floods", faults.flood && self.is_liar(LIAR), 12, Self::flood),
+            ("outages", faults.outage, 15, Self::switch_a_third_off),
+            ("blackouts", faults.blackout, 20, Self::black_out),
+        ];
+        for (name, may_happen, rarity, happen) in troubles {
+            if may_happen && self.dice.once_in(rarity) {
+                self.note(name);
+                happen(self);
+            }
         }
         self.check_memory();
+    }
+
+    /// Counts that something went wrong.
+    pub(crate) fn note(&mut self, name: &'static str) {
+        *self.troubles.entry(name).or_default() += 1;
     }
 
     /// The power fails in the middle of a write.

@@ -10,9 +10,8 @@ use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::state::{Key, Tombstone};
 use goodwatt_chain::tally;
 use goodwatt_chain::units::{Epoch, Height};
-use goodwatt_consensus::Message as Word;
 use goodwatt_units::Millis;
-use goodwatt_validator::{Message, Output, PeerId, SealedBlock, Signers, To};
+use goodwatt_validator::{Message, Signers};
 
 use crate::admissions::Admissions;
 use crate::bill::Bill;
@@ -32,9 +31,6 @@ const ROUND_MAX: Millis = Millis::from_secs(20);
 const HEALING_MAX: Millis = Millis::from_secs(900);
 /// How long nothing is handed in, to count messages.
 const IDLE: Millis = Millis::from_secs(60);
-/// How long a board that does not start for want of space stays off.
-const FULL_DISK_PAUSE: Millis = Millis::from_secs(5);
-
 /// Something that will happen.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -74,25 +70,26 @@ pub(crate) struct World<'a> {
     count: u64,
     pub(crate) boards: Vec<Board>,
     /// The last wake-up asked for, by board.
-    tokens: Vec<u64>,
+    pub(crate) tokens: Vec<u64>,
     pub(crate) network: Network,
     pub(crate) check: Check,
     rounds: Vec<RoundReport>,
     pub(crate) submitted: BTreeMap<TxId, (usize, Millis)>,
-    finality: Vec<u64>,
-    proposers: BTreeMap<Height, PublicKey>,
+    pub(crate) finality: Vec<u64>,
+    pub(crate) proposers: BTreeMap<Height, PublicKey>,
     pub(crate) faulty: bool,
-    crashes: u64,
+    pub(crate) crashes: u64,
     packets_idle: u64,
-    admissions: Admissions,
+    pub(crate) admissions: Admissions,
     /// The epoch whose slots were bought last.
     pub(crate) planned: Epoch,
     /// Sets that came into charge.
-    sets: u64,
+    pub(crate) sets: u64,
     pub(crate) double: Option<Double>,
     pub(crate) outage: Option<Outage>,
-    /// Times the liar showed two blocks.
-    pub(crate) doubles: u64,
+    /// How often each kind of thing went wrong.
+    pub(crate) troubles: BTreeMap<&'static str, u64>,
+    bytes_per_block: u64,
     bill: Bill,
 }
 
@@ -129,7 +126,8 @@ impl<'a> World<'a> {
             sets: 0,
             double: None,
             outage: None,
-            doubles: 0,
+            troubles: BTreeMap::new(),
+            bytes_per_block: 0,
             bill: Bill::default(),
         }
     }
@@ -141,7 +139,7 @@ impl<'a> World<'a> {
         }
         // Everybody has listened for a while before the first transaction.
         self.pass(Millis::from_secs(5));
-        let (packets, height) = (self.network.packets, self.highest());
+        let (packets, written, height) = (self.network.packets, self.written(), self.highest());
         let _ = tally::take();
         let calm = self.scenario.rounds - self.scenario.rounds / 10;
         for round in 0..self.scenario.rounds {
@@ -156,6 +154,8 @@ impl<'a> World<'a> {
         let blocks = self.highest().get() - height.get();
         let packets = self.network.packets - packets;
         self.bill = Bill::of(&tally::take(), packets, blocks);
+        let boards = self.boards.len() as u64;
+        self.bytes_per_block = (self.written() - written) / (boards * blocks).max(1);
         self.count_idle();
         for (node, board) in self.boards.iter().enumerate() {
             if let Some(own) = &board.validator {
@@ -179,21 +179,25 @@ impl<'a> World<'a> {
         (0..self.boards.len()).filter_map(marked).collect()
     }
 
+    /// Bytes that reached all cards so far.
+    fn written(&self) -> u64 {
+        self.boards.iter().map(|board| board.disk.written()).sum()
+    }
+
     fn report(self) -> Report {
         let tombstoned = self.boards.first().map(|board| self.tombstoned(board));
         let mut finality_ms = self.finality;
         finality_ms.sort_unstable();
         let heights = self.boards.iter().map(|board| board.height().get()).min().unwrap_or(0);
-        let written: u64 = self.boards.iter().map(|board| board.disk.written()).sum();
         Report {
             seed: self.scenario.seed,
             rounds: self.rounds,
             heights,
-            bytes_per_block: written / (self.boards.len() as u64 * heights).max(1),
+            bytes_per_block: self.bytes_per_block,
             sets: self.sets,
             admitted: self.admissions.admitted,
             refused: self.admissions.refused,
-            doubles: self.doubles,
+            troubles: self.troubles,
             forks: 0,
             bill: self.bill,
             violations: self.check.violations,
@@ -365,231 +369,5 @@ impl<'a> World<'a> {
                 self.poll(node);
             }
         }
-    }
-
-    fn deliver(&mut self, from: usize, to: usize, message: &Message) {
-        let now = self.boards[to].now(self.time);
-        if let Some(own) = &mut self.boards[to].validator {
-            // As it comes off a wire.
-            let bytes = message.encode();
-            match Message::decode(&bytes) {
-                Ok(message) => own.receive(now, PeerId(from as u64), message),
-                Err(error) => self.check.violations.push(Violation::Blamed {
-                    by: to,
-                    why: format!("a message of {from}: {error}"),
-                }),
-            }
-        }
-        self.settle(to);
-    }
-
-    pub(crate) fn poll(&mut self, node: usize) {
-        let now = self.boards[node].now(self.time);
-        if let Some(own) = &mut self.boards[node].validator {
-            own.poll(now);
-        }
-        self.settle(node);
-    }
-
-    /// Carries out what came of something at a board, until nothing more does.
-    fn settle(&mut self, node: usize) {
-        for _ in 0..1_000 {
-            if self.boards[node].disk.is_crashed() {
-                return self.lose_power(node);
-            }
-            let now = self.boards[node].now(self.time);
-            let Some(own) = &mut self.boards[node].validator else { return };
-            let outputs = own.take_outputs();
-            let done = outputs.is_empty();
-            for output in outputs {
-                self.carry_out(node, output);
-            }
-            let Some(own) = &mut self.boards[node].validator else { return };
-            own.checkpoint_in_time(now);
-            match own.sleep(now) {
-                Some(sleep) if sleep == Millis::new(0) => own.poll(now),
-                sleep if done => {
-                    self.tokens[node] += 1;
-                    if let Some(sleep) = sleep {
-                        let token = self.tokens[node];
-                        let wake = self.boards[node].world_time(now.uptime.saturating_add(sleep));
-                        self.at(wake, Event::Wake { node, token });
-                    }
-                    return;
-                }
-                _ => {}
-            }
-        }
-        self.check.violations.push(Violation::NoProgress {
-            heights: vec![self.boards[node].height().get()],
-            stuck: vec![format!("{node} is always due: {}", self.boards[node].describe())],
-        });
-    }
-
-    fn carry_out(&mut self, node: usize, output: Output) {
-        match output {
-            Output::Send(to, message) => self.send(node, to, &message),
-            Output::Sealed(block) => self.sealed(node, &block),
-            Output::Dropped(id, _) => drop(self.submitted.remove(&id)),
-            Output::Misbehaved(peer, why) => {
-                if !self.is_liar(peer.0 as usize) {
-                    let why = format!("{} for: {why}", peer.0);
-                    self.check.violations.push(Violation::Blamed { by: node, why });
-                }
-            }
-        }
-    }
-
-    fn sealed(&mut self, node: usize, block: &SealedBlock) {
-        self.check.sealed(node, block.height, block.id);
-        if self.proposers.insert(block.height, block.proposer).is_none() {
-            self.first_sealed(node, block);
-        }
-        self.boards[node].sealed = self.boards[node].sealed.max(block.height);
-        for id in &block.transactions {
-            if let Some((_, since)) = self.submitted.get(id).copied().filter(|(at, _)| *at == node)
-            {
-                self.submitted.remove(id);
-                self.finality.push(self.time.saturating_sub(since).get());
-            }
-        }
-    }
-
-    /// A block is on a card for the first time.
-    fn first_sealed(&mut self, node: usize, block: &SealedBlock) {
-        self.check_outage(node, block);
-        let Some(own) = &self.boards[node].validator else { return };
-        let tip = own.ledger().tip().height;
-        // Of several blocks at once the state between them is not seen.
-        if tip == block.height {
-            let found = self.admissions.follow(own.ledger());
-            self.check.violations.extend(found);
-            let in_charge = own.ledger().in_charge();
-            self.sets += u64::from(block.begins_epoch && !in_charge.carried_on);
-        }
-    }
-
-    fn send(&mut self, from: usize, to: To, message: &Arc<Message>) {
-        if let Message::Agreement(words) = message.as_ref()
-            && !self.is_liar(from)
-        {
-            for word in words {
-                if let Word::Statement(signed) = word
-                    && self.boards[from].keys.holds(&signed.statement().signer())
-                {
-                    self.check.said(from, signed);
-                }
-            }
-        }
-        let peers = self.network.neighbours(from);
-        let but = match to {
-            To::Peer(_) | To::All => None,
-            To::AllBut(peer) => Some(peer.0),
-        };
-        for peer in peers {
-            let meant = match to {
-                To::Peer(one) => one.0 == peer as u64,
-                To::All | To::AllBut(_) => but != Some(peer as u64),
-            };
-            if meant {
-                let message = self.lie(from, peer, message);
-                self.post(from, peer, message);
-            }
-        }
-    }
-
-    pub(crate) fn post(&mut self, from: usize, to: usize, message: Arc<Message>) {
-        let lossy = self.faulty && self.scenario.faults.loss && self.dice.once_in(8);
-        let late = if lossy { 200 + self.dice.below(1_500) } else { 0 };
-        if let Some((time, generation)) = self.network.send(from, to, self.time, Millis::new(late))
-        {
-            self.at(time, Event::Deliver { from, to, generation, message });
-        }
-    }
-
-    fn start(&mut self, node: usize) {
-        match self.boards[node].start(self.time) {
-            Ok(()) => {
-                let (had, has) = (self.boards[node].sealed, self.boards[node].height());
-                if has < had {
-                    self.check.violations.push(Violation::Lost { node, had, has });
-                }
-                self.settle(node);
-            }
-            Err(_) if self.boards[node].disk.is_crashed() => self.lose_power(node),
-            Err(_) if self.boards[node].disk.is_limited() => self.switch_off(node, FULL_DISK_PAUSE),
-            Err(why) => self.check.violations.push(Violation::NoStart { node, why }),
-        }
-    }
-
-    fn lose_power(&mut self, node: usize) {
-        let after = Millis::new(500 + self.dice.below(15_000));
-        self.switch_off(node, after);
-        if self.scenario.faults.index && self.dice.once_in(4) {
-            self.boards[node].lose_index();
-        }
-    }
-
-    /// Takes the power from a board for a time.
-    pub(crate) fn switch_off(&mut self, node: usize, span: Millis) {
-        self.boards[node].validator = None;
-        self.tokens[node] += 1;
-        self.crashes += 1;
-        for peer in self.network.neighbours(node) {
-            self.disconnect(node, peer);
-        }
-        let board = &mut self.boards[node];
-        board.off_until = board.off_until.max(self.time.saturating_add(span));
-        let at = board.off_until;
-        self.at(at, Event::Restart { node });
-    }
-
-    fn restart(&mut self, node: usize) {
-        if self.boards[node].validator.is_some() || self.boards[node].off_until > self.time {
-            return;
-        }
-        self.boards[node].disk.restart();
-        self.start(node);
-        for (a, b) in self.network.edges() {
-            if a == node || b == node {
-                self.connect(a, b);
-            }
-        }
-    }
-
-    pub(crate) fn connect(&mut self, a: usize, b: usize) {
-        let both = self.boards[a].validator.is_some() && self.boards[b].validator.is_some();
-        if !both || !self.network.set_up(a, b, true) {
-            return;
-        }
-        let round_trip = Millis::new(2 * self.network.latency.get());
-        for (one, other) in [(a, b), (b, a)] {
-            if let Some(own) = &mut self.boards[one].validator {
-                own.connected(PeerId(other as u64));
-                own.set_round_trip(round_trip);
-            }
-            self.settle(one);
-        }
-    }
-
-    pub(crate) fn disconnect(&mut self, a: usize, b: usize) {
-        if !self.network.set_up(a, b, false) {
-            return;
-        }
-        for (one, other) in [(a, b), (b, a)] {
-            let now = self.boards[one].now(self.time);
-            if let Some(own) = &mut self.boards[one].validator {
-                own.disconnected(now, PeerId(other as u64));
-            }
-            self.settle(one);
-        }
-    }
-
-    /// Breaks a connection for a while.
-    pub(crate) fn cut(&mut self, a: usize, b: usize, span: Millis) {
-        if self.network.is_up(a, b) {
-            self.disconnect(a, b);
-        }
-        self.at(self.time.saturating_add(span), Event::Connect { a, b });
     }
 }

@@ -1,5 +1,6 @@
 //! Many validators on a bad network: whatever happens, they agree.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use goodwatt_chain::genesis::Rule;
@@ -21,6 +22,7 @@ fn without_faults_every_round_seals_a_block_and_no_packet_is_sent_when_idle() {
     let report = run(&Scenario::new(4, 20, 1));
     holds(&report);
     assert!(report.heights >= 20, "{}", report.heights);
+    assert!((1_000..40_000).contains(&report.bytes_per_block), "{} bytes", report.bytes_per_block);
     assert!(
         report.rounds.iter().all(|round| round.height.is_some() && round.same_tip),
         "{:?}",
@@ -94,15 +96,76 @@ fn nothing_that_goes_wrong_makes_them_disagree_or_sign_twice_or_stop() {
     let reports = storms(first, seeds);
     let sum = |part: fn(&Report) -> u64| reports.iter().map(part).sum::<u64>();
     let (heights, crashes) = (sum(|report| report.heights), sum(|report| report.crashes));
-    let (sets, doubles) = (sum(|report| report.sets), sum(|report| report.doubles));
+    let sets = sum(|report| report.sets);
     let (admitted, refused) = (sum(|report| report.admitted), sum(|report| report.refused));
-    println!(
-        "{seeds} seeds from {first}: {heights} heights, {crashes} power cuts, {sets} sets bought, \
-         {admitted} associations admitted, {refused} refused, {doubles} double proposals"
-    );
+    let mut troubles: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, count) in reports.iter().flat_map(|report| &report.troubles) {
+        *troubles.entry(name).or_default() += count;
+    }
+    #[expect(clippy::print_stdout, reason = "what happened is the result of a long run")]
+    {
+        println!(
+            "{seeds} seeds from {first}: {heights} heights, {crashes} power cuts, {sets} sets bought, \
+         {admitted} associations admitted, {refused} refused, {troubles:?}"
+        );
+    }
     // A storm in which nothing happens proves nothing.
     assert!(heights > seeds * HEIGHTS / 2, "{heights} heights of {seeds} seeds");
     assert!(crashes > seeds * 10, "{crashes} power cuts in {seeds} seeds");
-    assert!(sets > seeds && doubles > seeds, "{sets} sets, {doubles} doubles in {seeds} seeds");
+    assert!(sets > seeds, "{sets} sets in {seeds} seeds");
     assert!(admitted > 0 && refused > 0, "{admitted} admitted, {refused} refused");
+    let kinds: Vec<&str> = troubles.keys().copied().collect();
+    let all =
+        "blackouts clocks crashes cuts doubles floods full disks lost indexes outages partitions";
+    assert_eq!(kinds.join(" "), all, "all of it happened");
+}
+
+/// One fault at a time, so that none hides behind another.
+#[test]
+fn each_fault_alone_is_survived() {
+    type SwitchOn = fn(&mut Faults);
+    let set: [(&str, SwitchOn); 13] = [
+        ("cuts", |f| f.cuts = true),
+        ("loss", |f| f.loss = true),
+        ("crashes", |f| f.crashes = true),
+        ("partitions", |f| f.partitions = true),
+        ("clocks", |f| f.clocks = true),
+        ("liar", |f| f.liar = true),
+        ("proposer", |f| f.proposer = true),
+        ("flood", |f| f.flood = true),
+        ("outage", |f| f.outage = true),
+        ("blackout", |f| f.blackout = true),
+        ("full disk", |f| f.full_disk = true),
+        ("index", |f| (f.index, f.crashes) = (true, true)),
+        ("sets", |f| f.sets = true),
+    ];
+    for (name, switch_on) in set {
+        let mut faults = Faults::default();
+        switch_on(&mut faults);
+        let epoch_length = Millis::from_secs(20);
+        let scenario = Scenario { faults, epoch_length, ..Scenario::new(5, 30, 3) };
+        let report = run(&scenario);
+        assert!(report.violations.is_empty(), "{name}: {:#?}", report.violations);
+        assert!(report.heights >= 20, "{name}: {} heights", report.heights);
+    }
+}
+
+#[test]
+fn a_hundred_validators_decide_within_400_ms() {
+    let report = run(&Scenario { transactions: 1, ..Scenario::new(100, 3, 1) });
+    holds(&report);
+    assert!(report.heights >= 3 && report.agreed());
+    assert!(report.finality(500) <= Some(400), "{:?}", report.finality_ms);
+}
+
+#[test]
+fn each_rule_of_a_chain_carries_the_same_load() {
+    for rule in Rule::ALL {
+        let faults = Faults { sets: true, ..Faults::default() };
+        let epoch_length = Millis::from_secs(20);
+        let report = run(&Scenario { rule, faults, epoch_length, ..Scenario::new(5, 120, 1) });
+        holds(&report);
+        assert!(report.sets > 0, "{rule:?}: slots were bought");
+        assert!(report.bill.signatures_verified > report.bill.blocks, "{:?}", report.bill);
+    }
 }
