@@ -4,29 +4,30 @@ mod common;
 
 use common::network::{agree, all_at, network, pay};
 use common::{Daemon, Home, flip, has, records, seal, segment, until};
-use goodwatt::protocol::{Call, History};
-use goodwatt_chain::genesis::Genesis;
+use goodwatt::protocol::{Call, History, Status};
+use goodwatt_chain::genesis::{Genesis, Parameters};
+use goodwatt_units::Millis;
 
-/// Two folders of one chain that knows one validator, the first; the second one fetches.
-fn giver_and_taker() -> (Home, Home) {
-    let mut homes = network(2);
-    let taker = homes.pop().expect("two");
-    let giver = homes.pop().expect("two");
-    let genesis = std::fs::read_to_string(giver.path("genesis.toml")).expect("a genesis");
+/// Folders of one chain that knows one validator, the first; its parameters are changed.
+fn one_sealer(count: usize, change: impl FnOnce(&mut Parameters)) -> Vec<Home> {
+    let homes = network(count);
+    let genesis = std::fs::read_to_string(homes[0].path("genesis.toml")).expect("a genesis");
     let mut genesis = Genesis::from_toml(&genesis, "genesis.toml").expect("a good one");
     // Then the first one seals alone.
-    genesis.founders.pop().expect("the second founder");
-    for home in [&giver, &taker] {
+    genesis.founders.truncate(1);
+    change(&mut genesis.parameters);
+    for home in &homes {
         std::fs::write(home.path("genesis.toml"), genesis.to_toml()).expect("written");
     }
-    (giver, taker)
+    homes
 }
 
 #[test]
 fn killed_again_and_again_it_goes_on_from_what_it_has() {
-    let (giver, taker) = giver_and_taker();
+    let homes = one_sealer(2, |_| {});
+    let (giver, taker) = (&homes[0], &homes[1]);
     let mut source = giver.start();
-    seal(&giver, &mut source, 400);
+    seal(giver, &mut source, 400);
     let mut height = 0;
     for round in 0..20 {
         let mut daemon = taker.start();
@@ -104,4 +105,70 @@ fn a_log_that_cannot_be_replayed_is_healed_before_the_start() {
     let log = daemons.pop().expect("the last").stop();
     has(&log, &["block log is damaged at", "healed at height 5", "healed at height 9"]);
     homes[1].tool(&["verify", &homes[1].text("")]).with(0);
+}
+
+/// Sets a key of a section in the configuration.
+fn configure(home: &Home, section: &str, line: &str) {
+    home.edit("goodwatt.toml", &format!("[{section}]\n"), &format!("[{section}]\n{line}\n"));
+}
+
+fn checkpoint(status: &Status) -> String {
+    format!("{}:{}", status.height, status.block_id)
+}
+
+/// A chain whose blocks are too old after 40 s, and whose state is in snapshots of two daemons.
+#[test]
+fn a_newcomer_begins_after_a_checkpoint_and_trusts_nobody() {
+    let homes = one_sealer(4, |parameters| {
+        parameters.epoch_length = Millis::from_secs(20);
+        parameters.vesting_delay = 2;
+    });
+    let mut daemons: Vec<Daemon> = homes[..2].iter().map(Home::start).collect();
+    seal(&homes[0], &mut daemons[0], 1);
+    let first = daemons[0].status();
+    seal(&homes[0], &mut daemons[0], 279);
+    let begin = std::time::Instant::now();
+    for daemon in &daemons {
+        daemon.says("snapshot of");
+    }
+    seal(&homes[0], &mut daemons[0], 3);
+    let trusted = checkpoint(&daemons[0].status());
+
+    // Another block at that height: somebody lies, and nothing is begun.
+    let (height, id) = trusted.split_once(':').expect("both");
+    let other = format!("{height}:{}", "00".repeat(32));
+    configure(&homes[2], "chain", &format!("checkpoint = \"{other}\""));
+    has(&homes[2].refuses(), &["has block", id, &"00".repeat(32), "false chain"]);
+    assert!(!homes[2].path("data/log").exists(), "nothing was begun");
+    // Where nobody has the state of a block below it, as it is too young for that.
+    homes[2].edit("goodwatt.toml", &other, &trusted);
+    configure(&homes[2], "node", "keep_blocks = 1000");
+    let mut newcomer = homes[2].start();
+    newcomer.says("each piece proven by the checkpoint");
+    let target = daemons[0].status().height;
+    daemons.push(newcomer);
+    agree(&all_at(&mut daemons, target));
+    // It knows what it has not.
+    let address = homes[0].owner().address().to_string();
+    let call = Call::History { address, limit: 200 };
+    let history: History = daemons[2].client().call(call).expect("a history");
+    let below = history.pruned_below.expect("the first blocks are not here");
+    assert!(below > 1 && history.transactions.iter().all(|one| one.height >= Some(below)));
+    seal(&homes[0], &mut daemons[0], 2);
+    agree(&all_at(&mut daemons, target + 2));
+    // It starts again from what it has, and others may have it from there.
+    daemons.pop().expect("the newcomer").stop();
+    let verified = homes[2].tool(&["verify", &homes[2].text("")]).with(0);
+    has(&verified.out, &["missing", "blocks 1 to", "of which nothing is here"]);
+    daemons.push(homes[2].start());
+    agree(&all_at(&mut daemons, target + 2));
+
+    // What is older than the vesting time is not taken.
+    let wait = std::time::Duration::from_secs(41).saturating_sub(begin.elapsed());
+    std::thread::sleep(wait);
+    configure(&homes[3], "chain", &format!("checkpoint = \"{}\"", checkpoint(&first)));
+    // The height has to be one that can be begun after.
+    has(&homes[3].refuses(), &["HEIGHT:BLOCKID"]);
+    homes[3].edit("goodwatt.toml", &checkpoint(&first), &trusted);
+    has(&homes[3].refuses(), &["vesting time", "younger"]);
 }
