@@ -96,7 +96,7 @@ fn serve(daemon: &Daemon) -> Result<(), Failure> {
         && !validator::has_blocks(&settings.data, &settings.genesis)?
     {
         let begin = checkpoint::begin(&config, &settings.genesis, trusted);
-        runtime.block_on(unless_stopped(begin))?;
+        runtime.block_on(unless_stopped("fetching the state", begin))?;
     }
     let running = start_validator(&runtime, &config, &settings)?;
     let network = match peering::start(&config, chain)? {
@@ -128,21 +128,38 @@ fn start_validator(
         match validator::start(settings.clone()) {
             Err(HomeError::Log(LogError::Damaged(damage))) if healed != Some(damage.height) => {
                 healed = Some(damage.height);
-                runtime.block_on(unless_stopped(mending::heal(config, chain, &damage)))?;
+                let heal = mending::heal(config, chain, &damage);
+                runtime.block_on(unless_stopped("healing the block log", heal))?;
             }
             started => return Ok(started?),
         }
     }
 }
 
-/// Waits for something that may take long, or for a signal to stop.
-async fn unless_stopped(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        done = work => done,
-        _ = terminate.recv() => Err("stopped before it was done".into()),
-        _ = interrupt.recv() => Err("stopped before it was done".into()),
+/// Waits for something that may take long, or for a signal to stop; the system is told meanwhile.
+async fn unless_stopped(
+    status: &str,
+    work: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let notifier = Notifier::from_environment();
+    notifier.ready(status);
+    let period = notifier.ping_period();
+    tokio::pin!(work);
+    loop {
+        let ping = async {
+            match period {
+                Some(period) => tokio::time::sleep(period).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            done = &mut work => return done,
+            () = ping => notifier.ping(),
+            _ = terminate.recv() => return Err("stopped before it was done".into()),
+            _ = interrupt.recv() => return Err("stopped before it was done".into()),
+        }
     }
 }
 
