@@ -9,7 +9,7 @@ use goodwatt_validator::Message;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::net::{Conduct, Kind, Network, NetworkError, NetworkEvent, PeerId};
 use crate::peering;
 use crate::validator::{frame_kind, read_frame};
@@ -93,7 +93,7 @@ impl Fetch {
     /// went.
     pub(crate) async fn answer(&mut self, until: Instant) -> Option<(PeerId, Message)> {
         match timeout_at(until, self.events.recv()).await.ok()?? {
-            NetworkEvent::Connected { peer, .. } => {
+            NetworkEvent::Connected { peer, role: Role::Main, .. } => {
                 self.peers.insert(peer);
             }
             NetworkEvent::Disconnected { peer, .. } => {

@@ -182,7 +182,8 @@ impl World<'_> {
     /// Whatever peers say, what is kept of it is bounded.
     pub(crate) fn check_memory(&mut self) {
         for (node, board) in self.boards.iter().enumerate() {
-            let words = board.validator.as_ref().map_or(0, |own| own.words_kept());
+            let words =
+                board.validator.as_ref().map_or(0, goodwatt_validator::Validator::words_kept);
             if words > WORDS_KEPT_MAX {
                 self.check.violations.push(Violation::Memory { node, words });
             }

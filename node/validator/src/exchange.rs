@@ -160,7 +160,6 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             Message::WantHeaders { from: first, count } => {
                 self.give_headers(now, from, first, count);
             }
-            // Never asked for here: a light peer asks for them.
             Message::WantState(question) => {
                 self.outputs.push(Output::StateWanted(from, question));
             }

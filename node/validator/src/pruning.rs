@@ -81,6 +81,15 @@ impl Card {
         Ok(headers.read(height)?.and_then(|record| codec::decode(&record).ok()))
     }
 
+    /// What the logs have of a height: the block, or header and certificate of one that is pruned. Both
+    /// begin with the certificate.
+    ///
+    /// # Errors
+    /// When the log is damaged there or the disk fails.
+    pub fn record(&self, height: Height) -> Result<Option<Vec<u8>>, LogError> {
+        self.log_with(height).read(height)
+    }
+
     /// The log that has something of a height.
     pub(crate) fn log_with(&self, height: Height) -> &BlockLog {
         let pruned = self.log.first().is_some_and(|first| height < first);
