@@ -16,6 +16,7 @@
 //! lies below from the leaves of one bucket. How deep that is changes no hash.
 
 mod proof;
+mod summary;
 
 use alloc::sync::Arc;
 use alloc::vec;
@@ -24,6 +25,7 @@ use core::ops::Range;
 
 use self::proof::End;
 pub use self::proof::{ProofError, STATE_PATH_MAX, StateProof};
+pub use self::summary::StateSummary;
 use crate::hash::{Digest32, Domain};
 use crate::leaves::{
     BUCKET_BITS, Bucket, BucketIndex, LeafChanges, LeafKey, Leaves, Unavailable, put,

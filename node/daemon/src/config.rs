@@ -33,7 +33,7 @@ use crate::logging::LogLevel;
 
 pub use self::error::{ConfigError, ConfigErrors, LoadError, Position, Problem};
 pub use self::settings::{Origin, Setting, Settings};
-pub use self::value::{PeerAddress, Role, SocketMode};
+pub use self::value::{Checkpoint, PeerAddress, Role, SocketMode};
 
 /// Bytes of a config file at most; the example has under 8 KiB.
 pub const LARGEST_FILE: usize = 256 * 1024;
@@ -66,6 +66,8 @@ pub struct NodeConfig {
     pub role: Role,
     /// From which level on the log is written.
     pub log_level: LogLevel,
+    /// How many of the last bodies are kept; all where it is `None`.
+    pub keep_blocks: Option<usize>,
 }
 
 /// `[chain]`: which chain it is.
@@ -73,6 +75,10 @@ pub struct NodeConfig {
 pub struct ChainConfig {
     /// The genesis file; its hash is the chain id.
     pub genesis: PathBuf,
+    /// A block to begin after, where there is no ledger yet.
+    pub checkpoint: Option<Checkpoint>,
+    /// How many peers the checkpoint is compared with.
+    pub checkpoint_peers: usize,
 }
 
 /// `[validator]`: whether it signs, and what it may spend.
@@ -208,13 +214,18 @@ impl NodeConfig {
             data_dir: section.value("data_dir", "/var/lib/goodwatt".into()),
             role: section.value("role", Role::Main),
             log_level: section.value("log_level", LogLevel::Info),
+            keep_blocks: section.value("keep_blocks", None),
         }
     }
 }
 
 impl ChainConfig {
     fn read(section: &mut Section<'_, '_>) -> Self {
-        Self { genesis: section.value("genesis", "/etc/goodwatt/genesis.toml".into()) }
+        Self {
+            genesis: section.value("genesis", "/etc/goodwatt/genesis.toml".into()),
+            checkpoint: section.value("checkpoint", None),
+            checkpoint_peers: section.within("checkpoint_peers", 3, 1..=32),
+        }
     }
 }
 

@@ -4,17 +4,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use goodwatt_chain::hash::ChainId;
+use goodwatt_chain::units::Height;
 use goodwatt_validator::Message;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::net::{Conduct, Kind, Network, NetworkError, NetworkEvent, PeerId};
 use crate::peering;
 use crate::validator::{frame_kind, read_frame};
 
 /// How long an answer may take before somebody else is asked.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often all peers are asked for the same before it is given up.
+const ROUNDS: usize = 3;
 
 /// Peers that can be asked.
 #[derive(Debug)]
@@ -48,11 +52,48 @@ impl Fetch {
         self.network.report(peer, Conduct::Invalid);
     }
 
+    /// The highest block that a peer had when it connected.
+    pub(crate) fn tip_of(&self, peer: PeerId) -> Option<Height> {
+        self.network.peers().into_iter().find(|info| info.peer == peer).map(|info| info.tip)
+    }
+
+    /// Asks these peers one after the other until one gives what `judge` takes; what it refuses is
+    /// told with the reason, and `None` is an answer to something else, or none that helps.
+    pub(crate) async fn ask_any<T>(
+        &mut self,
+        peers: &[PeerId],
+        question: &Message,
+        mut judge: impl FnMut(Message) -> Option<Result<T, &'static str>>,
+    ) -> Option<T> {
+        for _ in 0..ROUNDS {
+            for peer in peers {
+                if !self.peers.contains(peer) {
+                    continue;
+                }
+                self.ask(*peer, question);
+                let until = Instant::now() + PATIENCE;
+                while Instant::now() < until && self.peers.contains(peer) {
+                    let Some((from, answer)) = self.answer(until).await else { continue };
+                    if from != *peer {
+                        continue;
+                    }
+                    match judge(answer) {
+                        Some(Ok(found)) => return Some(found),
+                        Some(Err(why)) => self.blame(from, why),
+                        None => {}
+                    }
+                    break;
+                }
+            }
+        }
+        None
+    }
+
     /// The next answer, and whose it is; `None` when there was none until then, or somebody came or
     /// went.
     pub(crate) async fn answer(&mut self, until: Instant) -> Option<(PeerId, Message)> {
         match timeout_at(until, self.events.recv()).await.ok()?? {
-            NetworkEvent::Connected { peer, .. } => {
+            NetworkEvent::Connected { peer, role: Role::Main, .. } => {
                 self.peers.insert(peer);
             }
             NetworkEvent::Disconnected { peer, .. } => {

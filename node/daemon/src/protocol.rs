@@ -370,6 +370,9 @@ pub struct TransactionInfo {
 pub struct History {
     /// The latest first.
     pub transactions: Vec<TransactionInfo>,
+    /// Bodies below this height are not here, and what is in them is not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned_below: Option<u64>,
 }
 
 /// See [`Call::Slots`].

@@ -13,7 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::alarm::{Alarm, ClockWatch};
-use crate::config::{Config, Loaded};
+use crate::checkpoint;
+use crate::config::{Checkpoint, Config, Loaded};
 use crate::control::{self, ControlSocket};
 use crate::http;
 use crate::logging::{self, LogHandle};
@@ -36,6 +37,12 @@ pub struct Daemon {
     /// End when the process ends that started this one, as a test network wants it
     #[arg(long, hide = true)]
     end_with_parent: bool,
+    /// Keep so many of the last bodies, and headers of the rest [default: what the file says]
+    #[arg(long, value_name = "N")]
+    keep_blocks: Option<u64>,
+    /// Begin after this block where there is no ledger yet [default: what the file says]
+    #[arg(long, value_name = "HEIGHT:BLOCKID")]
+    checkpoint: Option<Checkpoint>,
 }
 
 /// Runs until a signal ends it; gives the exit code.
@@ -83,7 +90,14 @@ fn serve(daemon: &Daemon) -> Result<(), Failure> {
         mempool: config.mempool,
         power: config.power.clone(),
         has_peers: config.network.listen.is_some() || !config.network.peers.is_empty(),
+        keep_blocks: daemon.keep_blocks.or(config.node.keep_blocks.map(|blocks| blocks as u64)),
     };
+    if let Some(trusted) = daemon.checkpoint.or(config.chain.checkpoint)
+        && !validator::has_blocks(&settings.data, &settings.genesis)?
+    {
+        let begin = checkpoint::begin(&config, &settings.genesis, trusted);
+        runtime.block_on(unless_stopped("fetching the state", begin))?;
+    }
     let running = start_validator(&runtime, &config, &settings)?;
     let network = match peering::start(&config, chain)? {
         None => None,
@@ -114,21 +128,38 @@ fn start_validator(
         match validator::start(settings.clone()) {
             Err(HomeError::Log(LogError::Damaged(damage))) if healed != Some(damage.height) => {
                 healed = Some(damage.height);
-                runtime.block_on(unless_stopped(mending::heal(config, chain, &damage)))?;
+                let heal = mending::heal(config, chain, &damage);
+                runtime.block_on(unless_stopped("healing the block log", heal))?;
             }
             started => return Ok(started?),
         }
     }
 }
 
-/// Waits for something that may take long, or for a signal to stop.
-async fn unless_stopped(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        done = work => done,
-        _ = terminate.recv() => Err("stopped before it was done".into()),
-        _ = interrupt.recv() => Err("stopped before it was done".into()),
+/// Waits for something that may take long, or for a signal to stop; the system is told meanwhile.
+async fn unless_stopped(
+    status: &str,
+    work: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let notifier = Notifier::from_environment();
+    notifier.ready(status);
+    let period = notifier.ping_period();
+    tokio::pin!(work);
+    loop {
+        let ping = async {
+            match period {
+                Some(period) => tokio::time::sleep(period).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            done = &mut work => return done,
+            () = ping => notifier.ping(),
+            _ = terminate.recv() => return Err("stopped before it was done".into()),
+            _ = interrupt.recv() => return Err("stopped before it was done".into()),
+        }
     }
 }
 

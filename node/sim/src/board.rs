@@ -142,7 +142,7 @@ impl Board {
             ledger,
             tip_certificate,
             transactions,
-            card: Card { log, wal, guard },
+            card: Card { log, headers: None, wal, guard },
             signers: self.keys.clone(),
             mempool: MempoolLimits::default(),
             build_time: GENESIS_TIME,

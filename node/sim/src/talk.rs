@@ -74,6 +74,7 @@ impl World<'_> {
             Output::Send(to, message) => self.send(node, to, &message),
             Output::Sealed(block) => self.sealed(node, &block),
             Output::Dropped(id, _) => drop(self.submitted.remove(&id)),
+            Output::StateWanted(..) => {}
             Output::Misbehaved(peer, why) => {
                 if !self.is_liar(peer.0 as usize) {
                     let why = format!("{} for: {why}", peer.0);

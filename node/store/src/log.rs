@@ -211,6 +211,14 @@ impl BlockLog {
         }
     }
 
+    /// The last height of the oldest segment, if others follow it: what [`Self::prune_below`] may
+    /// remove first.
+    #[must_use]
+    pub fn oldest_segment(&self) -> Option<Height> {
+        let [oldest, _, ..] = self.segments.as_slice() else { return None };
+        Some(oldest.last())
+    }
+
     /// Removes whole segments of which every block lies below `height`. The last one stays.
     ///
     /// # Errors

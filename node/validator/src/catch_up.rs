@@ -92,6 +92,9 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         self.peers.catch_up.forget_until(tip);
         let Some(target) = self.target() else {
             self.peers.catch_up.begun = None;
+            if self.peers.iter().any(|(_, peer)| peer.status.is_some()) {
+                self.awaits_tip = false;
+            }
             return;
         };
         self.peers.catch_up.begun.get_or_insert((tip, now.uptime));
@@ -147,7 +150,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         if picked.is_none() && !window.failed.is_empty() && window.asked.is_empty() {
             self.peers.catch_up.pause_until = Some(now.uptime.saturating_add(PAUSE));
         }
-        picked.filter(|(asked, _)| *asked < window::ASKED_OF_ONE).map(|(_, id)| id)
+        picked.map(|(_, id)| id)
     }
 
     /// Takes note of who did not answer in time.

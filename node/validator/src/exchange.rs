@@ -160,7 +160,11 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             Message::WantHeaders { from: first, count } => {
                 self.give_headers(now, from, first, count);
             }
-            // Never asked for here: a light peer asks for them.
+            Message::WantState(question) => {
+                self.outputs.push(Output::StateWanted(from, question));
+            }
+            // Asked for before there is a validator.
+            Message::State(_) => {}
             Message::Headers(headers) => self.hear_headers(now, from, &headers),
         }
     }
@@ -202,7 +206,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             peer.repeated_at = Some(now.uptime);
             self.repeat_to(from);
         }
-        if status.height > tip {
+        if status.height > tip || self.awaits_tip {
             self.catch_up(now);
         }
     }

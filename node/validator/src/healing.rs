@@ -31,6 +31,12 @@ pub struct Wound {
 }
 
 impl Wound {
+    /// Blocks before one that is known to be right.
+    #[must_use]
+    pub const fn before(successor: LoggedBlock, from: Height, count: u16) -> Self {
+        Self { from, count, successor }
+    }
+
     /// What has to be made again; `None` where that cannot be proven, as nothing whole is behind, or
     /// too much is damaged.
     ///

@@ -26,13 +26,15 @@ mod heard;
 pub mod lookups;
 pub mod message;
 mod parts;
+mod pruning;
 mod stuck;
 mod validator;
 
 pub use catch_up::Progress;
 pub use guard::{Guard, GuardFault};
 pub use healing::Wound;
-pub use message::{LoggedBlock, Message, SealedHeader, Status};
+pub use message::{LoggedBlock, Message, SealedHeader, StateAnswer, StateQuestion, Status};
 pub use parts::{Card, Now, Output, Parts, PeerId, SealedBlock, Signers, StateStore, To};
+pub use pruning::Prunable;
 pub use stuck::Stuck;
 pub use validator::{DIRTY_MAX, Notes, Validator, checkpoint};

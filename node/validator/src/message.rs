@@ -3,6 +3,9 @@
 use goodwatt_chain::block::{Block, Certificate, Header, RawTransaction};
 use goodwatt_chain::codec::{self, DecodeError};
 use goodwatt_chain::hash::BlockId;
+use goodwatt_chain::history::History;
+use goodwatt_chain::leaves::LeafKey;
+use goodwatt_chain::tree::StateSummary;
 use goodwatt_chain::units::{Height, Round};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +51,45 @@ pub struct SealedHeader {
     pub header: Header,
 }
 
+/// What of the state is asked for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum StateQuestion {
+    /// Of which height there is one, and the nodes of its buckets.
+    Summary,
+    /// Leaves of the state of a height, by bucket.
+    Buckets {
+        /// The height.
+        height: Height,
+        /// The first bucket.
+        first: u16,
+        /// The bucket after the last one.
+        end: u16,
+    },
+}
+
+/// A part of the state.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum StateAnswer {
+    /// The state of the last snapshot.
+    Summary {
+        /// Its height.
+        height: Height,
+        /// The mountain range over all blocks up to it.
+        history: History,
+        /// The nodes of its buckets.
+        buckets: StateSummary,
+    },
+    /// All leaves of some buckets, by rising key.
+    Buckets {
+        /// The first bucket.
+        first: u16,
+        /// The bucket after the last one, which may be less than was asked for.
+        end: u16,
+        /// Keys and encoded values.
+        leaves: Vec<(LeafKey, Vec<u8>)>,
+    },
+}
+
 /// One message.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Message {
@@ -84,6 +126,10 @@ pub enum Message {
     },
     /// Decided headers, one after another; none where the sender has none.
     Headers(Vec<SealedHeader>),
+    /// Asks for a part of the state.
+    WantState(StateQuestion),
+    /// A part of the state, or `None` where the sender has it not, or no longer.
+    State(Option<Box<StateAnswer>>),
 }
 
 impl Message {

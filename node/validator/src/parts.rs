@@ -12,7 +12,7 @@ use goodwatt_store::{BlockLog, ConsensusWal, IndexError};
 use goodwatt_units::Millis;
 
 use crate::guard::Guard;
-use crate::message::Message;
+use crate::message::{Message, StateQuestion};
 
 /// The time, read once for a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,6 +30,8 @@ pub struct Now {
 pub struct Card {
     /// The blocks: the truth.
     pub log: BlockLog,
+    /// Headers and certificates of blocks whose bodies are pruned; `None` where nothing ever is.
+    pub headers: Option<BlockLog>,
     /// The height at work.
     pub wal: ConsensusWal,
     /// What was signed last.
@@ -125,6 +127,8 @@ pub enum Output {
     Sealed(SealedBlock),
     /// A transaction left without being sealed.
     Dropped(TxId, Dropped),
+    /// A peer asks for a part of the state, which is in the snapshot.
+    StateWanted(PeerId, StateQuestion),
     /// A peer broke the rules, and this is how.
     Misbehaved(PeerId, String),
 }

@@ -34,6 +34,8 @@ const RETRY: Millis = Millis::from_secs(5);
 const CHECKPOINT_BLOCKS: u64 = 32;
 /// or when so many changes are kept in memory.
 pub const DIRTY_MAX: usize = 1_000;
+/// Who is behind does it less often: a start replays so many blocks faster than they were fetched.
+const CHECKPOINTS_BEHIND: u64 = 32;
 /// How long a start keeps silent where there may be others: a second copy of a running key would
 /// be heard by then.
 const LISTEN_FIRST: Millis = Millis::from_secs(3);
@@ -80,6 +82,9 @@ pub struct Validator<S, K> {
     /// Blocks of peers that could not be put on the card yet.
     pub(crate) unwritten: Option<Unwritten>,
     pub(crate) healing: Healing,
+    /// A guard that knows of nothing, beside blocks that came from others: nothing is signed before a
+    /// peer was met that has no more.
+    pub(crate) awaits_tip: bool,
     /// What was decided while its body was not at hand.
     pub(crate) wanted: Option<Certificate>,
     /// The height that is being agreed on.
@@ -117,6 +122,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
     #[must_use]
     pub fn new(parts: Parts<S, K>, now: Now) -> Self {
         let tip = parts.ledger.tip().height;
+        let last_signed = parts.card.guard.last();
         Self {
             core: Tendermint::new(*parts.ledger.chain(), tip),
             mempool: Mempool::new(parts.mempool),
@@ -128,6 +134,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             decided: None,
             unwritten: None,
             healing: Healing::default(),
+            awaits_tip: parts.has_peers && tip > Height::ZERO && last_signed.is_none(),
             wanted: None,
             running: None,
             only_follows: false,
@@ -386,7 +393,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
 
     /// Whether it only listens, as it has just started.
     pub(crate) fn listens(&self, now: Now) -> bool {
-        self.listens_until.is_some_and(|until| until > now.uptime)
+        self.awaits_tip || self.listens_until.is_some_and(|until| until > now.uptime)
     }
 
     /// When the next block is due by the sealing rule.
@@ -427,7 +434,8 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             wakeups.push(if listens > Millis::new(0) { listens } else { RETRY });
         }
         let builds = self.unbuilt.is_some();
-        if self.sign && self.own_seat().is_some() && (builds || self.is_free()) {
+        if self.sign && !self.awaits_tip && self.own_seat().is_some() && (builds || self.is_free())
+        {
             let due = self.due_at().saturating_since(now.wall);
             let listens = self.listens_until.map_or(Millis::new(0), until);
             // A block that could not be made when it was due waits for what changes.
@@ -520,7 +528,12 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
     pub fn checkpoint_in_time(&mut self, now: Now) {
         let tip = self.ledger.tip().height;
         let blocks = tip.since(self.last_checkpoint).map_or(0, HeightDelta::get);
-        if blocks >= CHECKPOINT_BLOCKS || self.ledger.leaves().dirty() >= DIRTY_MAX {
+        let (often, most) = if self.peers.catch_up.is_behind() {
+            (CHECKPOINTS_BEHIND, 4 * DIRTY_MAX)
+        } else {
+            (1, DIRTY_MAX)
+        };
+        if blocks >= CHECKPOINT_BLOCKS * often || self.ledger.leaves().dirty() >= most {
             self.attempt(now, |own| Ok(own.checkpoint()?));
         }
     }

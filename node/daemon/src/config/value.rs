@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use goodwatt_chain::units::Grains;
+use goodwatt_chain::hash::{BlockId, Digest32};
+use goodwatt_chain::units::{Grains, Height};
 use goodwatt_units::Millis;
 use serde_json::Value as Json;
 use toml::de::DeValue;
@@ -53,6 +54,7 @@ macro_rules! texts {
 }
 
 texts! {
+    Checkpoint, "a block such as \"1200:4f8a...\", or \"off\"";
     Bytes, "a size such as \"512 KiB\"";
     Grains, "an amount such as \"2.5 good\"";
     LogLevel, "a log level such as \"info\"";
@@ -117,6 +119,34 @@ impl<T: Value> Value for Option<T> {
 
     fn show(&self) -> Json {
         self.as_ref().map_or_else(|| "off".into(), Value::show)
+    }
+}
+
+/// A block that the operator trusts: `HEIGHT:BLOCKID`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Checkpoint {
+    /// Its height.
+    pub height: Height,
+    /// Its id.
+    pub block: BlockId,
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.height.get(), self.block)
+    }
+}
+
+impl FromStr for Checkpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let how = || "write HEIGHT:BLOCKID, as `goodwatt status` shows both".to_owned();
+        let (height, block) = text.split_once(':').ok_or_else(how)?;
+        let height = height.parse().ok().filter(|height| *height > 1).ok_or_else(how)?;
+        let block = crate::hex::decode(block).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let block = BlockId(Digest32::new(block.ok_or_else(how)?));
+        Ok(Self { height: Height::new(height), block })
     }
 }
 

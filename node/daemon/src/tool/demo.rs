@@ -94,6 +94,7 @@ impl Stage {
             mempool: Default::default(),
             power: Default::default(),
             has_peers: false,
+            keep_blocks: None,
         })
         .map_err(ToolError::failed)?;
         Ok(Self { folder, keep: keep.is_some(), running, genesis, owner })

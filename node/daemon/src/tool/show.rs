@@ -133,9 +133,13 @@ pub(super) fn history(
     let history: History = context.connect()?.call(call)?;
     let text = |page: &mut String| {
         if history.transactions.is_empty() {
-            return writeln!(page, "no transactions");
+            writeln!(page, "no transactions")?;
         }
-        history.transactions.iter().try_for_each(|entry| history_line(page, entry, &own))
+        history.transactions.iter().try_for_each(|entry| history_line(page, entry, &own))?;
+        let pruned = history.pruned_below.iter();
+        pruned
+            .into_iter()
+            .try_for_each(|first| writeln!(page, "what is below {first} is pruned here"))
     };
     Ok(context.output.print(&history, text)?)
 }

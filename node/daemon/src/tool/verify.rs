@@ -1,4 +1,7 @@
-//! `goodwatt verify`: replays a ledger from genesis with no daemon running.
+//! `goodwatt verify`: replays a ledger from genesis with no daemon running; a pruned one from its
+//! snapshot.
+
+mod pruned;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -29,6 +32,9 @@ struct Report {
     state_root: String,
     donated_grains: u64,
     money_conserved: bool,
+    /// What is not here to be verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_verified: Option<String>,
 }
 
 /// Runs the command on a data folder, or on the folder that holds its configuration.
@@ -39,13 +45,22 @@ pub(super) fn run(context: &Context, folder: &Path) -> Result<(), ToolError> {
     let checked = BlockLog::verify(&log).map_err(damaged)?;
     let (log, _) = BlockLog::open(log).map_err(damaged)?;
     let bar = progress(checked.blocks, context.output.json);
-    let replayed = replay(genesis, &log, || bar.inc(1))?;
+    let is_pruned = log.first().is_some_and(|first| first > Height::new(1));
+    let (replayed, not_verified) = if is_pruned {
+        let (replayed, missing) = pruned::replay(genesis, &data, &log, || bar.inc(1))?;
+        (replayed, Some(missing))
+    } else {
+        (replay(genesis, &log, || bar.inc(1))?, None)
+    };
     bar.finish_and_clear();
-    let report = summarize(&replayed, checked.blocks, checked.bytes)?;
+    let report = Report { not_verified, ..summarize(&replayed, checked.blocks, checked.bytes)? };
     context.output.print(&report, |page| {
         writeln!(page, "good      {} blocks, {} transactions", report.blocks, report.transactions)?;
         writeln!(page, "read      {} bytes, each byte checked", report.bytes)?;
         writeln!(page, "state     {}", report.state_root)?;
+        if let Some(missing) = &report.not_verified {
+            writeln!(page, "missing   {missing}")?;
+        }
         writeln!(page, "donated   {}", super::show::grains(report.donated_grains))
     })?;
     Ok(())
@@ -83,8 +98,17 @@ pub(super) fn replay(
     mut after_each: impl FnMut(),
 ) -> Result<Replayed<MemoryLeaves>, ToolError> {
     let ledger = Ledger::begin(Arc::new(genesis), MemoryLeaves::default());
-    let mut replay = Replay::new(ledger.map_err(ToolError::failed)?, 0, None, BATCH);
-    for record in log.blocks_from(Height::new(1)) {
+    let replay = Replay::new(ledger.map_err(ToolError::failed)?, 0, None, BATCH);
+    carry_out(replay, log, &mut after_each)
+}
+
+/// Carries out the blocks of a log that follow the ledger.
+fn carry_out(
+    mut replay: Replay<MemoryLeaves>,
+    log: &BlockLog,
+    after_each: &mut impl FnMut(),
+) -> Result<Replayed<MemoryLeaves>, ToolError> {
+    for record in log.blocks_from(replay.ledger().tip().height.next()) {
         let (height, record) = record.map_err(damaged)?;
         replay.apply(height, &record).map_err(damaged)?;
         replay.verify_full().map_err(damaged)?;
@@ -118,5 +142,6 @@ fn summarize(
         state_root: ledger.tip().state_root.to_string(),
         donated_grains: totals.donated.get(),
         money_conserved,
+        not_verified: None,
     })
 }

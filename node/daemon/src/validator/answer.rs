@@ -209,7 +209,15 @@ impl Engine {
                 return Ok(queries::transaction(&found, Some(place)));
             }
         }
-        Err(Fault::new(FaultKind::NotFound, format!("there is no transaction {id}")))
+        let pruned = self.pruned_below().map_or_else(String::new, |first| {
+            format!(" in the blocks from {first} on; what is below is pruned here")
+        });
+        Err(Fault::new(FaultKind::NotFound, format!("there is no transaction {id}{pruned}")))
+    }
+
+    /// The first height whose body is here, if that is not the first block.
+    fn pruned_below(&self) -> Option<u64> {
+        self.own.card().log.first().map(Height::get).filter(|first| *first > 1)
     }
 
     fn history(&mut self, address: &str, limit: usize) -> Result<History, Fault> {
@@ -231,7 +239,7 @@ impl Engine {
                 transactions.push(queries::transaction(&transaction, Some(place)));
             }
         }
-        Ok(History { transactions })
+        Ok(History { transactions, pruned_below: self.pruned_below() })
     }
 
     /// The transaction at a place in the log, if there is one.

@@ -162,7 +162,7 @@ fn millis(span: Duration) -> Millis {
 }
 
 /// When this program was built, or its last commit made: no clock is right before that.
-pub(super) fn build_time() -> UnixMillis {
+pub(crate) fn build_time() -> UnixMillis {
     let secs = env!("GOODWATT_BUILD_TIME").parse::<u64>().unwrap_or(0);
     UnixMillis::new(secs.saturating_mul(1_000))
 }

@@ -11,7 +11,9 @@ use goodwatt_chain::hash::{Digest32, TxId};
 use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_chain::units::{Height, UnixMillis};
 use goodwatt_store::{AtomicFileError, Index, IndexError, SnapshotReport};
-use goodwatt_validator::{Message, Output, Parts, SealedBlock, Status, Stuck, Validator, lookups};
+use goodwatt_validator::{
+    Message, Output, Parts, SealedBlock, Status, Stuck, To, Validator, lookups,
+};
 use tokio::sync::oneshot;
 
 use super::clock::{Clock, build_time};
@@ -43,6 +45,7 @@ pub(super) struct Engine {
     pub(super) height_at_start: Height,
     pub(super) sync_log: SyncLog,
     pub(super) proofs: Proofs,
+    pub(super) keep_blocks: Option<u64>,
 }
 
 impl goodwatt_validator::Signers for Signers {
@@ -89,9 +92,13 @@ impl Engine {
             height_at_start,
             sync_log: SyncLog::default(),
             proofs: Proofs::default(),
+            keep_blocks: settings.keep_blocks,
         };
         engine.load_mempool();
         engine.erase_old_signers()?;
+        if let Err(error) = engine.prune() {
+            tracing::warn!("nothing is pruned: {error}");
+        }
         Ok(engine)
     }
 
@@ -147,6 +154,10 @@ impl Engine {
                 }
                 Output::Dropped(id, why) => self.tell(&id, &Err(why)),
                 Output::Send(to, message) => self.peers.send(to, &message),
+                Output::StateWanted(peer, question) => {
+                    let answer = self.home.snapshots.answer(question);
+                    self.peers.send(To::Peer(peer), &answer);
+                }
                 Output::Misbehaved(peer, why) => self.peers.report(peer, &why),
             }
         }
@@ -209,7 +220,8 @@ impl Engine {
     fn begin_epoch(&mut self) -> Result<(), Stuck> {
         self.announce();
         self.erase_old_signers()?;
-        self.snapshot_in_time()
+        self.snapshot_in_time()?;
+        self.prune()
     }
 
     /// Sets an index that failed aside, and makes a fresh one.

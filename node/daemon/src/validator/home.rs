@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `chain` | id of the chain | made anew from the log's first block |
 //! | `log/` | the blocks: the truth | named with height and byte |
+//! | `headers/` | headers and certificates of blocks whose bodies are pruned | not given to others |
 //! | `index/` | the state, and where each transaction stands | rebuilt from the snapshot and the log |
 //! | `snapshot` | the state of a former height, in one file | the index is rebuilt from the log alone |
 //! | `guard` | what was signed last | signing refused until imported |
@@ -18,6 +19,7 @@ use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::hash::ChainId;
 use goodwatt_chain::ledger::LedgerError;
 use goodwatt_chain::state::StateError;
+use goodwatt_chain::units::Height;
 use goodwatt_store::{
     AtomicFile, AtomicFileError, BlockLog, ConsensusWal, DataDirLock, DiskError, Folder, Index,
     IndexError, LockError, LogError,
@@ -73,6 +75,18 @@ pub enum HomeError {
     /// The log does not hold a chain of valid blocks.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// The state is lost, and what it could be replayed from is pruned.
+    #[error(
+        "the state is lost, for the snapshot {why}, and the log begins at {first}: empty {data} but for `guard` and `signers`, and fetch a checkpoint's state: goodwattd --checkpoint HEIGHT:BLOCKID"
+    )]
+    Pruned {
+        /// The folder.
+        data: String,
+        /// Why the snapshot would not do.
+        why: String,
+        /// The first block that is there.
+        first: Height,
+    },
     /// The thread could not be started.
     #[error("the validator's thread could not be started: {0}")]
     Thread(std::io::Error),
@@ -107,6 +121,7 @@ impl Home {
         if report.torn_bytes > 0 {
             tracing::warn!("block log: {} bytes of a torn record were cut off", report.torn_bytes);
         }
+        let (headers, _) = BlockLog::open(Folder::at(&data.join("headers"))?)?;
         let (index, report) = Index::open(&data.join("index"))?;
         if let Some(why) = report.set_aside {
             tracing::warn!("{why}");
@@ -122,8 +137,37 @@ impl Home {
         let snapshots = Snapshots::find(&folder);
         let state = Recovery { genesis, folder: &folder, log: &log }.run(index)?;
         let home = Self { _lock: lock, mempool, snapshots };
-        Ok(Opened { home, card: Card { log, wal, guard }, state })
+        Ok(Opened { home, card: Card { log, headers: Some(headers), wal, guard }, state })
     }
+}
+
+/// Whether a data folder has blocks already.
+///
+/// # Errors
+/// See [`HomeError`].
+pub(crate) fn has_blocks(data: &Path, genesis: &Genesis) -> Result<bool, HomeError> {
+    check_chain(data, &Folder::at(data)?, genesis)?;
+    let names = std::fs::read_dir(data.join("log")).into_iter().flatten().flatten();
+    Ok(names.into_iter().any(|entry| entry.path().extension().is_some_and(|end| end == "blocks")))
+}
+
+/// Makes a folder without blocks one that begins after a block of which the snapshot is there
+/// already. The block comes last, so that a start that is cut short here is a first start again.
+///
+/// # Errors
+/// See [`HomeError`].
+pub(crate) fn begin_at(
+    data: &Path,
+    genesis: &Genesis,
+    height: Height,
+    record: &[u8],
+) -> Result<(), HomeError> {
+    let folder = Folder::at(data)?;
+    let is_new = check_chain(data, &folder, genesis)? == Marker::Missing;
+    Guard::open(&folder, genesis.chain_id(), is_new);
+    mark_chain(&folder, genesis)?;
+    let (mut log, _) = BlockLog::open(Folder::at(&data.join("log"))?)?;
+    Ok(log.append(height, record)?)
 }
 
 /// The file `chain`, which says to which chain a folder belongs.

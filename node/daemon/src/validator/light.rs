@@ -14,7 +14,7 @@ use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::{Epoch, Height, Round};
 use goodwatt_chain::validators::ValidatorSet;
 use goodwatt_chain::{block::RawTransaction, ledger::Ledger};
-use goodwatt_validator::{LoggedBlock, lookups};
+use goodwatt_validator::{LoggedBlock, SealedHeader, lookups};
 
 use super::answer::CLASHES_MAX;
 use super::engine::Engine;
@@ -91,8 +91,14 @@ impl Engine {
     }
 
     fn decided(&self, height: Height, validators: ValidatorSet) -> Result<DecidedHeader, Failure> {
-        let LoggedBlock { certificate, block } = self.logged(height)?;
-        Ok(DecidedHeader { header: block.header, certificate, validators })
+        let SealedHeader { certificate, header } = self.sealed(height)?;
+        Ok(DecidedHeader { header, certificate, validators })
+    }
+
+    /// Header and certificate of a block, whether its body is pruned or not.
+    fn sealed(&self, height: Height) -> Result<SealedHeader, Failure> {
+        let sealed = self.own.card().header(height).map_err(|error| Failure::ours(&error))?;
+        Ok(sealed.ok_or(Excuse::NotKept)?)
     }
 
     fn record(&self, height: Height) -> Result<Vec<u8>, Failure> {
@@ -105,7 +111,7 @@ impl Engine {
     }
 
     fn header(&self, height: Height) -> Result<Answer, Failure> {
-        Ok(Answer::Header(Box::new(self.logged(height)?.block.header)))
+        Ok(Answer::Header(Box::new(self.sealed(height)?.header)))
     }
 
     fn steps(&mut self, after: Height, trusted: Digest32) -> Result<Answer, Failure> {
@@ -205,7 +211,8 @@ impl Engine {
 
     /// The id of the block at a height, and how much was read for it.
     fn block_at(&self, height: Height) -> Result<(BlockId, usize), Failure> {
-        let record = self.record(height)?;
+        let record = self.own.card().record(height).map_err(|error| Failure::ours(&error))?;
+        let record = record.ok_or(Excuse::NotKept)?;
         // What a record begins with: the certificate, and that with what it is of.
         let begins = postcard::take_from_bytes::<(Height, Round, BlockId)>(&record);
         match begins {

@@ -10,6 +10,7 @@ mod home;
 mod light;
 mod neighbours;
 mod peers;
+mod prune;
 mod queries;
 mod recovery;
 mod replay;
@@ -30,13 +31,15 @@ use tokio::sync::oneshot;
 use crate::protocol::{Call, Fault, FaultKind};
 
 pub(crate) use clock::Clock;
+pub(crate) use clock::build_time;
 pub(crate) use goodwatt_validator::LoggedBlock;
 pub use home::HomeError;
+pub(crate) use home::{begin_at, has_blocks};
 pub(crate) use peers::{FromNetwork, frame_kind, read_frame};
 pub(crate) use queries::transaction as transaction_info;
-pub(crate) use recovery::Recovery;
+pub(crate) use recovery::{Recovery, sealed_in};
 pub use replay::ReplayError;
-pub(crate) use replay::{Replay, Replayed};
+pub(crate) use replay::{Replay, Replayed, read_record};
 
 /// The most calls that wait for the validator; who comes later is told to come back.
 const CALLS_MAX: usize = 1_024;
@@ -56,6 +59,8 @@ pub struct Settings {
     pub power: PowerConfig,
     /// Whether there may be other validators.
     pub has_peers: bool,
+    /// How many of the last bodies are kept; all where it is `None`.
+    pub keep_blocks: Option<u64>,
 }
 
 /// The outcome of a call, as the control protocol carries it.

@@ -182,10 +182,11 @@ pub(crate) const fn frame_kind(message: &Message) -> Kind {
         Message::Agreement(_) => Kind::Statements,
         Message::Body(_) => Kind::Block,
         Message::Transactions(_) => Kind::Transactions,
-        Message::WantBody { .. } | Message::WantBlocks { .. } | Message::WantHeaders { .. } => {
-            Kind::Request
-        }
-        Message::Blocks(_) | Message::Headers(_) => Kind::Response,
+        Message::WantBody { .. }
+        | Message::WantBlocks { .. }
+        | Message::WantHeaders { .. }
+        | Message::WantState(_) => Kind::Request,
+        Message::Blocks(_) | Message::Headers(_) | Message::State(_) => Kind::Response,
     }
 }
 

@@ -111,6 +111,10 @@ impl Recovery<'_> {
             }
             Err(LoadError::Home(error)) => Err(error),
             Err(LoadError::Unfit(why)) => {
+                if let Some(first) = self.log.first().filter(|first| *first > Height::new(1)) {
+                    let data = path.parent().unwrap_or(&path).display().to_string();
+                    return Err(HomeError::Pruned { data, why: why.to_string(), first });
+                }
                 tracing::warn!("the snapshot {why}; the state is replayed from genesis");
                 self.replay(self.found(Index::replace_at(&path)?)?)
             }
@@ -223,7 +227,7 @@ impl Recovery<'_> {
 }
 
 /// What a block seals, told by its body alone, which has to be the one its header names.
-fn sealed_in(chain: &ChainId, block: &Block) -> Result<Vec<Sealed>, BlockError> {
+pub(crate) fn sealed_in(chain: &ChainId, block: &Block) -> Result<Vec<Sealed>, BlockError> {
     let decode = |(index, raw): (usize, &goodwatt_chain::block::RawTransaction)| {
         let transaction = Transaction::decode(chain, &raw.0)
             .map_err(|error| BlockError::Transaction { index, error })?;

@@ -73,6 +73,29 @@ impl Iterator for SnapshotChunks<'_> {
 }
 
 impl SnapshotChunks<'_> {
+    /// Passes over the chunks that end before a bucket.
+    ///
+    /// # Errors
+    /// When the disk fails or the head of a chunk is damaged.
+    pub fn skip_to(&mut self, bucket: BucketIndex) -> Result<(), SnapshotError> {
+        while self.next <= bucket.get() {
+            let head = self.snapshot.file.read(self.at, CHUNK_HEAD_BYTES)?;
+            let leaves_at = self.at + CHUNK_HEAD_BYTES as u64;
+            let left = self.snapshot.size.saturating_sub(leaves_at);
+            let Some(chunk) = ChunkHead::parse(&head).filter(|head| head.fits(self.next, left))
+            else {
+                let part = SnapshotPart::Buckets(self.next);
+                return Err(SnapshotError::Damaged { part, offset: self.at });
+            };
+            if chunk.end > bucket.get() {
+                break;
+            }
+            self.at = leaves_at + chunk.len as u64;
+            self.next = chunk.end;
+        }
+        Ok(())
+    }
+
     fn read(&mut self) -> Result<Bucket, SnapshotError> {
         let damaged =
             SnapshotError::Damaged { part: SnapshotPart::Buckets(self.next), offset: self.at };

@@ -23,7 +23,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the disk or the leaves fail; then the former snapshot is still there.
-    pub(crate) fn write<V: AsRef<[u8]>>(
+    pub fn write<V: AsRef<[u8]>>(
         folder: &Folder,
         height: Height,
         notes: &[u8],

@@ -2,6 +2,7 @@
 
 use goodwatt_chain::codec;
 use goodwatt_chain::units::Height;
+use goodwatt_store::BlockLog;
 
 use super::HEADERS;
 use crate::message::{LoggedBlock, MESSAGE_BYTES_MAX, Message, SealedHeader};
@@ -18,35 +19,43 @@ const ENVELOPE_BYTES: usize = 1 << 10;
 impl<S: StateStore, K: Signers> Validator<S, K> {
     /// Answers with blocks from the log, as many as fit.
     pub(crate) fn give_blocks(&mut self, now: Now, to: PeerId, from: Height, count: u16) {
-        let blocks =
-            self.logged_from(now, from, count.min(BLOCKS_MAX), |logged, bytes| (logged, bytes));
+        let blocks = self.records(now, from, count.min(BLOCKS_MAX), false, |record| {
+            Some((codec::decode::<LoggedBlock>(record).ok()?, record.len()))
+        });
         self.send(To::Peer(to), Message::Blocks(blocks));
     }
 
-    /// Answers with headers from the log, as many as fit.
+    /// Answers with headers, as many as fit; those of pruned blocks are there as well.
     pub(crate) fn give_headers(&mut self, now: Now, to: PeerId, from: Height, count: u16) {
-        let headers = self.logged_from(now, from, count.min(HEADERS), |logged, _| {
-            let LoggedBlock { certificate, block } = logged;
-            let sealed = SealedHeader { certificate, header: block.header };
+        let is_pruned =
+            self.card.log.first().is_some_and(|first| from < first) && self.card.headers.is_some();
+        let headers = self.records(now, from, count.min(HEADERS), true, |record| {
+            let sealed = if is_pruned {
+                codec::decode(record).ok()?
+            } else {
+                let LoggedBlock { certificate, block } = codec::decode(record).ok()?;
+                SealedHeader { certificate, header: block.header }
+            };
             let bytes = codec::encode(&sealed).len();
-            (sealed, bytes)
+            Some((sealed, bytes))
         });
         self.send(To::Peer(to), Message::Headers(headers));
     }
 
-    /// What the log has from a height on, as much as fits into one answer.
-    fn logged_from<T>(
+    /// What one of the logs has from a height on, as much as fits into one answer.
+    fn records<T>(
         &mut self,
         now: Now,
         from: Height,
         count: u16,
-        make: impl Fn(LoggedBlock, usize) -> (T, usize),
+        or_headers: bool,
+        read: impl Fn(&[u8]) -> Option<(T, usize)>,
     ) -> Vec<T> {
+        let log: &BlockLog = if or_headers { self.card.log_with(from) } else { &self.card.log };
         let (mut answer, mut sum, mut damage) = (Vec::new(), 0, None);
-        // The log begins with the first block it has where one below that is asked for.
-        let records = self.card.log.blocks_from(from).take(usize::from(count));
-        let is_there = self.card.log.first().is_some_and(|first| first <= from);
-        for record in records.filter(|_| is_there) {
+        // A log begins with the first block it has where one below that is asked for.
+        let is_there = log.first().is_some_and(|first| first <= from);
+        for record in log.blocks_from(from).take(usize::from(count)).filter(|_| is_there) {
             let record = match record {
                 Ok((_, record)) => record,
                 Err(error) => {
@@ -54,8 +63,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
                     break;
                 }
             };
-            let Ok(logged) = codec::decode::<LoggedBlock>(&record) else { break };
-            let (item, bytes) = make(logged, record.len());
+            let Some((item, bytes)) = read(&record) else { break };
             if !answer.is_empty() && sum + bytes > MESSAGE_BYTES_MAX - ENVELOPE_BYTES {
                 break;
             }

@@ -50,10 +50,10 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         let first = self.ledger.tip().height.next();
         let (told, mut records, mut sealed) = (self.outputs.len(), Vec::new(), Vec::new());
         let mut fault = None;
-        for (from, logged, transactions) in verified {
+        for (Body { from, logged, .. }, transactions) in verified {
             match self.ledger.check(&logged.block, Signatures::Verified(transactions)) {
                 Ok(applied) => {
-                    records.push(codec::encode(&logged));
+                    records.push(codec::encode(&*logged));
                     sealed.extend(self.take_over(&logged, applied));
                 }
                 Err(BlockError::State(error)) => {
@@ -92,7 +92,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
 
     /// Decodes blocks and verifies all signatures of them together. Where one is not what was
     /// decided, its giver is told off, and nothing is taken until another peer has given it.
-    fn verified(&mut self, ready: Vec<Body>) -> Option<Vec<Verified>> {
+    fn verified(&mut self, mut ready: Vec<Body>) -> Option<Vec<(Body, Vec<Transaction>)>> {
         let (mut batch, mut decoded, mut ends) = (Batch::default(), Vec::new(), Vec::new());
         let mut bad = None;
         for (at, body) in ready.iter().enumerate() {
@@ -121,16 +121,15 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             }
             return None;
         }
-        // What stands in the next block is what everybody has, and was verified here.
-        let next: Vec<Option<Certificate>> =
-            ready.iter().skip(1).map(|body| body.logged.block.parent_certificate.clone()).collect();
-        let next = next.into_iter().chain([None]);
-        let all = ready.into_iter().zip(next).zip(decoded);
-        let verified = all.map(|((Body { from, logged, .. }, next), transactions)| {
-            let certificate = next.unwrap_or(logged.certificate);
-            (from, LoggedBlock { certificate, block: logged.block }, transactions)
-        });
-        Some(verified.collect())
+        let mut next: Option<Certificate> = None;
+        for body in ready.iter_mut().rev() {
+            // What stands in the next block is what everybody has, and was verified here.
+            if let Some(certificate) = next.take() {
+                body.logged.certificate = certificate;
+            }
+            next.clone_from(&body.logged.block.parent_certificate);
+        }
+        Some(ready.into_iter().zip(decoded).collect())
     }
 
     /// Collects the signatures of a block whose id is proven: of its transactions, of its parent's
@@ -142,7 +141,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         is_last: bool,
         batch: &mut Batch,
     ) -> Result<Vec<Transaction>, BlockError> {
-        let LoggedBlock { certificate, block } = &body.logged;
+        let LoggedBlock { certificate, block } = &*body.logged;
         let in_charge = self.ledger.in_charge();
         let chain = self.ledger.chain();
         let transactions = self.ledger.collect(block, batch)?;
@@ -164,6 +163,3 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         Ok(transactions)
     }
 }
-
-/// A block that is what was decided, who gave it, and its transactions.
-type Verified = (crate::parts::PeerId, LoggedBlock, Vec<Transaction>);

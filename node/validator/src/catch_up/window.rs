@@ -14,12 +14,9 @@ use crate::parts::PeerId;
 
 /// How much memory bodies may take, before only what comes next is asked for.
 const WINDOW_BYTES: usize = 4 << 20;
-/// How many ranges are asked for at a time; an answer has at most a little over 512 KiB, or one
-/// block.
-const ASKED_MAX: usize = 4;
-/// And of one peer: while one answer is on its way, the next one is made.
-pub(super) const ASKED_OF_ONE: usize = 2;
-
+/// How many ranges are asked for at a time, so that answers come while a batch is verified; one has
+/// at most a little over 512 KiB, or one block.
+const ASKED_MAX: usize = 8;
 /// What somebody was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range {
@@ -34,7 +31,8 @@ pub(super) struct Range {
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) from: PeerId,
-    pub(super) logged: LoggedBlock,
+    /// Two certificates with room for 100 signatures: not to be moved about.
+    pub(super) logged: Box<LoggedBlock>,
     bytes: usize,
 }
 
@@ -42,7 +40,8 @@ impl Body {
     pub(super) fn new(from: PeerId, logged: LoggedBlock) -> Self {
         let of_one = |raw: &goodwatt_chain::block::RawTransaction| raw.0.len() + size_of_val(raw);
         let transactions: usize = logged.block.transactions.iter().map(of_one).sum();
-        Self { from, bytes: size_of::<Self>() + transactions, logged }
+        let bytes = size_of::<LoggedBlock>() + transactions;
+        Self { from, bytes, logged: Box::new(logged) }
     }
 
     /// How many signatures have to be verified for it.

@@ -2,7 +2,11 @@
 
 mod stage;
 
-use goodwatt_chain::units::Height;
+use goodwatt_chain::block::RawTransaction;
+use goodwatt_chain::codec;
+use goodwatt_chain::units::{Height, UnixMillis};
+use goodwatt_store::BlockLog;
+use goodwatt_validator::Prunable;
 use stage::Manner::{Boaster, FalseBodies, FalseHeaders, FalseSignatures, Honest, Pruned, Silent};
 use stage::{Stage, chain};
 
@@ -111,4 +115,38 @@ fn after_a_crash_it_goes_on_from_what_was_told() {
         assert_eq!(again.given[0] as u64, 500 - begun, "nothing is fetched twice");
     }
     assert!(shortened > 2, "{shortened}");
+}
+
+#[test]
+fn old_bodies_go_and_their_headers_stay() {
+    let chain = chain(2, 1);
+    let disk = goodwatt_store::faulty::FaultyDisk::new(1);
+    let headers = goodwatt_store::faulty::FaultyDisk::new(2);
+    let (mut log, _) = BlockLog::open(disk.folder()).expect("empty");
+    // Large bodies, so that a few of them fill the files of a log.
+    for height in 1..=40 {
+        let mut logged = chain[1].clone();
+        logged.block.header.height = Height::new(height);
+        logged.block.header.time = UnixMillis::new(height * 1_000);
+        logged.block.transactions = vec![RawTransaction(vec![1; 2_000]); 400];
+        log.append(Height::new(height), &codec::encode(&logged)).expect("written");
+    }
+    drop(log);
+    let mut own = stage::with_log(&disk, &headers);
+    let mut prune = |below, before| {
+        let prunable = Prunable { below: Height::new(below), before: UnixMillis::new(before) };
+        own.prune(prunable).expect("no fault").map(Height::get)
+    };
+    // Neither what is too high nor what is too young.
+    assert_eq!(prune(5, u64::MAX), None);
+    assert_eq!(prune(40, 5_000), None);
+    let first = prune(40, u64::MAX).expect("a file or more");
+    assert!((11..=40).contains(&first), "{first}");
+    let card = own.card();
+    assert_eq!(card.log.first(), Some(Height::new(first)));
+    for height in (1..=40).map(Height::new) {
+        let header = card.header(height).expect("sound").expect("each height").header;
+        assert_eq!(header.height, height);
+        assert_eq!(card.log.read(height).expect("sound").is_some(), height.get() >= first);
+    }
 }

@@ -347,13 +347,31 @@ fn start(disk: &FaultyDisk) -> Validator<State, NoKeys> {
         logged.certificate.verify(ledger.chain(), set).expect("decided");
         tip_certificate = Some(logged.certificate);
     }
+    assemble(disk, log, None, ledger, tip_certificate)
+}
+
+/// A validator before its first block, beside logs that have some.
+pub(crate) fn with_log(disk: &FaultyDisk, headers: &FaultyDisk) -> Validator<State, NoKeys> {
+    let (log, _) = BlockLog::open(disk.folder()).expect("a sound log");
+    let (headers, _) = BlockLog::open(headers.folder()).expect("a sound log");
+    let ledger = Ledger::begin(Arc::new(genesis()), State::default()).expect("a good genesis");
+    assemble(disk, log, Some(headers), ledger, None)
+}
+
+fn assemble(
+    disk: &FaultyDisk,
+    log: BlockLog,
+    headers: Option<BlockLog>,
+    ledger: Ledger<State>,
+    tip_certificate: Option<Certificate>,
+) -> Validator<State, NoKeys> {
     let folder = disk.folder();
     let guard = Guard::open(&folder, *ledger.chain(), tip_certificate.is_none());
     let parts = Parts {
         ledger,
         tip_certificate,
         transactions: 0,
-        card: Card { log, wal: ConsensusWal::open(&folder).expect("it opens"), guard },
+        card: Card { log, headers, wal: ConsensusWal::open(&folder).expect("it opens"), guard },
         signers: NoKeys,
         mempool: MempoolLimits::default(),
         build_time: GENESIS_TIME,

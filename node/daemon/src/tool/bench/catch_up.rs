@@ -21,13 +21,15 @@ use crate::validator::LoggedBlock;
 const BLOCKS: u64 = 10_000;
 const TRANSFERS: u32 = 10;
 const WALLETS: u32 = 1_000;
-/// How often the ceiling is measured; the best time counts, as others use the machine too.
+/// How often all is fetched; the best time counts, as others use the machine too.
+const TRIES: usize = 3;
+/// How often the ceiling is measured; the best time counts here, too.
 const ROUNDS: usize = 20;
 /// As many signatures as the ceiling is measured with.
 const CEILING_BATCH: usize = 4_096;
 /// How long it may take before it is given up.
 const PATIENCE: Duration = Duration::from_secs(300);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// 10,000 blocks of 10 transfers from one real daemon to another, from the start of the second one's
 /// process until all is on its disk, against raw verification of the same signatures.
@@ -50,16 +52,28 @@ pub(super) fn catch_up(bench: &Bench<'_>) -> Result<(), ToolError> {
         std::fs::write(folder.join("goodwatt.toml"), config)?;
     }
     let (_giver, _) = Daemon::launch(&giver)?;
-    let begin = Instant::now();
-    let (taker, _) = Daemon::launch(&taker)?;
-    let status = reach_tip(&taker, begin)?;
-    let seconds = begin.elapsed().as_secs_f64();
-    drop(taker);
+    let (mut seconds, mut status) = fetch_all(&taker)?;
+    for _ in 1..TRIES {
+        std::fs::remove_dir_all(taker.join("data"))?;
+        let (again, other) = fetch_all(&taker)?;
+        if again < seconds {
+            (seconds, status) = (again, other);
+        }
+    }
     let ceiling = ceiling(&batch)?;
     bench.print("catch-up-time", seconds, "s")?;
     bench.print("catch-up-cpu", status.usage.cpu_ms as f64 / 1e3, "s")?;
     bench.print("catch-up-resident", status.usage.resident_bytes as f64, "bytes")?;
     bench.print_ratio("catch-up", batch.len() as f64 / seconds, "signatures/s", ceiling)
+}
+
+/// Lets a daemon without a block fetch all of them; gives the seconds from its start, and how it is
+/// then.
+fn fetch_all(taker: &Path) -> Result<(f64, Status), ToolError> {
+    let begin = Instant::now();
+    let (taker, _) = Daemon::launch(taker)?;
+    let status = reach_tip(&taker, begin)?;
+    Ok((begin.elapsed().as_secs_f64(), status))
 }
 
 /// Makes the chain in a log; gives its genesis and all its signatures.

@@ -50,6 +50,7 @@ impl Stage {
             mempool: goodwatt_chain::mempool::MempoolLimits::default(),
             power: goodwatt_power::PowerConfig::default(),
             has_peers: false,
+            keep_blocks: None,
         });
         Ok(Self {
             running: Some(running.map_err(ToolError::failed)?),

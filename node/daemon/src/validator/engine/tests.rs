@@ -24,6 +24,7 @@ pub(in crate::validator) fn engine() -> (Engine, TempDir) {
         mempool: MempoolLimits::default(),
         power: PowerConfig::default(),
         has_peers: false,
+        keep_blocks: None,
     };
     (Engine::open(settings).expect("it opens"), dir)
 }
