@@ -19,6 +19,7 @@
 //! | what the operator decides | [`config`] |
 
 pub mod alarm;
+mod allocator;
 pub mod client;
 pub mod config;
 pub mod control;
