@@ -19,6 +19,7 @@
 //! | what the operator decides | [`config`] |
 
 pub mod alarm;
+mod allocator;
 mod checkpoint;
 pub mod client;
 pub mod config;

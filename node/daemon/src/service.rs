@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::alarm::{Alarm, ClockWatch};
+use crate::allocator;
 use crate::checkpoint;
 use crate::config::{Checkpoint, Config, Loaded};
 use crate::control::{self, ControlSocket};
@@ -48,6 +49,7 @@ pub struct Daemon {
 /// Runs until a signal ends it; gives the exit code.
 #[must_use]
 pub fn run(daemon: &Daemon) -> ExitCode {
+    allocator::settle();
     let outcome = if daemon.end_with_parent { end_with_parent() } else { Ok(()) }
         .and_then(|()| serve(daemon));
     match outcome {

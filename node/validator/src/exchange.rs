@@ -303,6 +303,19 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
                 .is_ok_and(|term| term.seats.iter().any(|seat| seat.validator.signer == *signer))
     }
 
+    /// Whether a word kept of the next height is of a validator in charge of it, and not of this
+    /// one.
+    pub(crate) fn is_of_another_validator(&self, word: &Word) -> bool {
+        match word {
+            Word::Statement(signed) => {
+                let signer = signed.statement().signer();
+                let is_in_charge = self.ledger.in_charge().validators.position(&signer).is_some();
+                is_in_charge && self.own_seat() != Some(signer)
+            }
+            Word::Polka(_) => true,
+        }
+    }
+
     /// Asks where a peer stands, by telling it where this validator does.
     fn ask_status(&mut self, now: Now, from: PeerId) {
         let Some(peer) = self.peers.get_mut(from) else { return };

@@ -280,6 +280,12 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         self.stuck.as_deref()
     }
 
+    /// Why nothing is signed until the next start, though blocks of others are followed.
+    #[must_use]
+    pub fn silenced(&self) -> Option<String> {
+        self.doppelganger.map(|key| Stuck::Doppelganger(key).to_string())
+    }
+
     /// Everything that came out since the last call, in order.
     pub fn take_outputs(&mut self) -> Vec<Output> {
         core::mem::take(&mut self.outputs)
@@ -292,7 +298,11 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         }
         self.retry_at = None;
         match self.work(now) {
-            Err(stuck) => self.hold_up(now, &stuck),
+            Err(stuck) => {
+                self.hold_up(now, &stuck);
+                // Others may have sealed meanwhile what this one cannot.
+                self.say_where_we_stand();
+            }
             Ok(()) if self.stuck.take().is_some() => tracing::info!("sealing goes on"),
             Ok(()) => {}
         }
@@ -373,8 +383,12 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         self.others_began() || self.own_block_due(now)
     }
 
+    /// Whether another validator has spoken of the next height: now, or while the one before it
+    /// was at work here.
     pub(crate) fn others_began(&self) -> bool {
-        self.begun_by_others == Some(self.ledger.tip().height.next())
+        let next = self.ledger.tip().height.next();
+        self.begun_by_others == Some(next)
+            || self.heard.at(next).any(|word| self.is_of_another_validator(word))
     }
 
     pub(crate) fn own_block_due(&self, now: Now) -> bool {

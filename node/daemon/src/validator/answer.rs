@@ -194,7 +194,11 @@ impl Engine {
         }
         // A clock that is wrong shows even while there is nothing to sign.
         let clock = self.trusts_clock().err().map(|fault| fault.to_string());
-        self.own.card().guard.fault().or(clock).or_else(|| self.own.stuck().map(str::to_owned))
+        let guard = self.own.card().guard.fault();
+        guard
+            .or(clock)
+            .or_else(|| self.own.silenced())
+            .or_else(|| self.own.stuck().map(str::to_owned))
     }
 
     fn transaction(&mut self, id: &str) -> Result<TransactionInfo, Fault> {

@@ -1,9 +1,9 @@
 //! The validator's thread: sleeps until a call comes or something is due, and does it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use goodwatt_chain::codec;
@@ -19,16 +19,19 @@ use tokio::sync::oneshot;
 use super::clock::{Clock, build_time};
 use super::home::{Home, HomeError, Opened};
 use super::light::Proofs;
-use super::peers::{FromNetwork, Peers};
+use super::peers::{FromNetwork, Peers, is_request};
 use super::recovery::Recovery;
 use super::replay::Replayed;
 use super::sync::SyncLog;
 use super::watts::Watts;
 use super::{Answer, Request, Settings};
+use crate::net;
 use crate::signers::{Signer, Signers};
 
 /// The most calls that are taken in one go, so that their signatures are verified together.
 const CALLS_AT_ONCE: usize = 256;
+/// The most requests of one peer that wait; who asks faster is not answered more.
+const ASKED_PER_PEER: usize = 16;
 /// A sleep is never longer: a clock that was set meanwhile is noticed by then.
 const SLEEP_MAX: Duration = Duration::from_secs(300);
 
@@ -37,6 +40,8 @@ pub(super) struct Engine {
     pub(super) home: Home,
     pub(super) own: Validator<Index, Signers>,
     pub(super) peers: Peers,
+    /// What peers ask for: served one by one, when nothing else waits.
+    asked: VecDeque<(net::PeerId, FromNetwork)>,
     /// Who waits for a transaction to be sealed.
     pub(super) waiting: BTreeMap<TxId, Vec<oneshot::Sender<Answer>>>,
     pub(super) watts: Watts,
@@ -85,6 +90,7 @@ impl Engine {
             home,
             own: Validator::new(parts, now),
             peers: Peers::default(),
+            asked: VecDeque::new(),
             waiting: BTreeMap::new(),
             watts: Watts::new(&settings.power),
             clock,
@@ -107,6 +113,10 @@ impl Engine {
         loop {
             self.step();
             let first = match self.sleep() {
+                _ if !self.asked.is_empty() => requests.try_recv().map_err(|error| match error {
+                    TryRecvError::Empty => RecvTimeoutError::Timeout,
+                    TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+                }),
                 None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(sleep) => requests.recv_timeout(sleep),
             };
@@ -122,6 +132,7 @@ impl Engine {
                     }
                 }
             }
+            self.serve_one();
         }
         self.stop();
     }
@@ -180,19 +191,20 @@ impl Engine {
             }
             FromNetwork::Announced(key, signer) => self.peers.announced(key, signer),
             FromNetwork::Light(key) => self.peers.light_connected(key),
-            FromNetwork::Asked(key, question) => {
-                let answer = self.answer_light(*question);
-                self.peers.answer(key, &answer);
-            }
+            FromNetwork::Asked(key, _) => self.note_request(key, news),
             FromNetwork::Connected(key) => {
                 let number = self.peers.connected(key);
                 self.own.connected(number);
                 self.own.set_round_trip(self.peers.round_trip());
             }
             FromNetwork::Disconnected(key) => {
+                self.asked.retain(|(peer, _)| *peer != key);
                 if let Some(number) = self.peers.disconnected(key) {
                     self.own.disconnected(now, number);
                 }
+            }
+            FromNetwork::Said(key, ref message) if is_request(message) => {
+                self.note_request(key, news);
             }
             FromNetwork::Said(key, message) => {
                 if let Some(number) = self.peers.number(key) {
@@ -201,6 +213,34 @@ impl Engine {
             }
         }
         self.carry_out();
+    }
+
+    /// Has a peer's request wait for its turn. Answers are large, and read from the card: votes,
+    /// and who waits here, go first.
+    fn note_request(&mut self, from: net::PeerId, request: FromNetwork) {
+        if self.asked.iter().filter(|(peer, _)| *peer == from).count() < ASKED_PER_PEER {
+            self.asked.push_back((from, request));
+        } else {
+            tracing::debug!("{from} asks faster than it is answered: a request is left out");
+        }
+    }
+
+    /// Answers the request that waits longest.
+    fn serve_one(&mut self) {
+        let now = self.now();
+        match self.asked.pop_front() {
+            Some((from, FromNetwork::Said(_, message))) => {
+                if let Some(number) = self.peers.number(from) {
+                    self.own.receive(now, number, *message);
+                    self.carry_out();
+                }
+            }
+            Some((from, FromNetwork::Asked(_, question))) => {
+                let answer = self.answer_light(*question);
+                self.peers.answer(from, &answer);
+            }
+            _ => {}
+        }
     }
 
     /// Tells others for which validator this node speaks, if that changed.

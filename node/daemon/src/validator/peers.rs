@@ -190,6 +190,11 @@ pub(crate) const fn frame_kind(message: &Message) -> Kind {
     }
 }
 
+/// Whether a message asks for an answer.
+pub(super) fn is_request(message: &Message) -> bool {
+    frame_kind(message) == Kind::Request
+}
+
 /// Reads a frame; `None` where its content is not what its kind says.
 pub(crate) fn read_frame(in_frame: Kind, payload: &[u8]) -> Option<Message> {
     Message::decode(payload).ok().filter(|message| frame_kind(message) == in_frame)

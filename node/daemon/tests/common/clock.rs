@@ -49,7 +49,7 @@ impl<'a> FakeClock<'a> {
     }
 
     /// What gives a process this clock.
-    fn environment(&self) -> [(&str, &OsStr); 5] {
+    pub(crate) fn environment(&self) -> [(&str, &OsStr); 5] {
         [
             ("LD_PRELOAD", self.library.as_os_str()),
             ("FAKETIME_TIMESTAMP_FILE", self.file.as_os_str()),

@@ -5,12 +5,14 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
 mod clock;
+pub(crate) mod disk;
 mod files;
 mod http;
 pub(crate) mod network;
 mod random;
 pub(crate) mod relay;
 pub(crate) mod wires;
+pub(crate) mod witness;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -184,6 +186,13 @@ impl Home {
         Genesis::from_toml(&text, "genesis.toml").expect("a good one").chain_id()
     }
 
+    /// The slot keys that begin the chain.
+    pub(crate) fn founders(&self) -> Vec<PublicKey> {
+        let text = std::fs::read_to_string(self.path("genesis.toml")).expect("a genesis");
+        let genesis = Genesis::from_toml(&text, "genesis.toml").expect("a good one");
+        genesis.founders.iter().map(|founder| founder.signer).collect()
+    }
+
     /// The wallet of the owner, whose key has no passphrase.
     pub(crate) fn owner(&self) -> Wallet {
         let file = KeyFile::load(&self.path("owner.key")).expect("the owner's key");
@@ -266,7 +275,11 @@ impl Daemon {
 
     /// Waits until it says something.
     pub(crate) fn says(&self, words: &str) {
-        until(&format!("{words:?} in the log"), || self.log().contains(words).then_some(()));
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < deadline, "never {words:?} in the log:\n{}", self.log());
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     pub(crate) fn socket(&self) -> &Path {
@@ -303,6 +316,11 @@ impl Daemon {
 
     /// Takes the power away.
     pub(crate) fn kill(mut self) {
+        self.end();
+    }
+
+    /// The same, for one that has a place among others; what it said is kept.
+    pub(crate) fn take_power(&mut self) {
         self.end();
     }
 

@@ -7,21 +7,31 @@ use goodwatt::protocol::Status;
 use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::units::Grains;
 
-use super::{Daemon, Home, until};
+use super::{Daemon, Home, LOOK_EVERY, PATIENCE, until};
 
 const GOOD: Grains = Grains::from_good(1);
 
 /// Validators of one chain on loopback, each with a slot of the same weight.
 pub(crate) fn network(count: usize) -> Vec<Home> {
+    network_with(count, |_| Home::new())
+}
+
+/// The same of homes that the caller makes.
+pub(crate) fn network_with(count: usize, make: impl FnMut(usize) -> Home) -> Vec<Home> {
     let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
     let listeners: Vec<TcpListener> = (0..count).map(bind).collect();
     let address = |listener: &TcpListener| listener.local_addr().expect("an address");
-    network_at(&listeners.iter().map(address).collect::<Vec<_>>())
+    let addresses: Vec<SocketAddr> = listeners.iter().map(address).collect();
+    drop(listeners);
+    connect((0..count).map(make).collect(), &addresses)
 }
 
 /// The same at given addresses; each knows all the others.
 pub(crate) fn network_at(addresses: &[SocketAddr]) -> Vec<Home> {
-    let homes: Vec<Home> = addresses.iter().map(|_| Home::new()).collect();
+    connect(addresses.iter().map(|_| Home::new()).collect(), addresses)
+}
+
+fn connect(homes: Vec<Home>, addresses: &[SocketAddr]) -> Vec<Home> {
     share_genesis(&homes);
     for (home, own) in homes.iter().zip(addresses) {
         let others: Vec<SocketAddr> =
@@ -46,6 +56,19 @@ fn share_genesis(homes: &[Home]) {
     for home in homes {
         std::fs::write(home.path("genesis.toml"), shared.to_toml()).expect("written");
     }
+}
+
+/// Where a node listens.
+pub(crate) fn address(home: &Home) -> SocketAddr {
+    let text = std::fs::read_to_string(home.path("goodwatt.toml")).expect("a config");
+    let line = text.lines().find_map(|line| line.strip_prefix("listen = ")).expect("it listens");
+    line.trim_matches('"').parse().expect("an address")
+}
+
+/// A port of loopback that nobody uses at the moment.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address")
 }
 
 /// Has a node listen at an address and call others.
@@ -84,11 +107,14 @@ pub(crate) fn pay(home: &Home, daemon: &mut Daemon) -> Duration {
 
 #[track_caller]
 pub(crate) fn all_at(daemons: &mut [Daemon], height: u64) -> Vec<Status> {
-    let reached = |daemons: &mut [Daemon]| {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         let all: Vec<Status> = daemons.iter_mut().map(Daemon::status).collect();
-        all.iter().all(|status| status.height >= height).then_some(all)
-    };
-    until(&format!("everybody at {height}"), || reached(daemons))
+        let Some(behind) = all.iter().position(|status| status.height < height) else { return all };
+        let log = || daemons[behind].log();
+        assert!(Instant::now() < deadline, "not at {height}: {:?}\n{}", all[behind], log());
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 #[track_caller]
