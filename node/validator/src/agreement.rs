@@ -135,7 +135,13 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         match action {
             Action::BuildBlock { height, round } => return self.build(now, height, round),
             Action::CheckBlock { height, block } => return Ok(self.check_body(now, height, block)),
-            Action::Persist(entry) => self.log_entry(&LogEntry::Core(entry))?,
+            Action::Persist(entry) => {
+                if let WalEntry::Polka(polka) = &entry {
+                    // First, so that no power cut leaves a lock on a block that nobody has.
+                    self.keep_body(polka.block)?;
+                }
+                self.log_entry(&LogEntry::Core(entry))?;
+            }
             Action::Sign(statements) => return self.sign(&statements).map(Some),
             Action::Decide(certificate) => self.decide(now, *certificate)?,
             Action::ScheduleTimeout(timeout) => self.schedule(now, timeout),
