@@ -66,6 +66,7 @@
 //! sensor that hangs at an even load cannot be told from one that is right. And a read that blocks
 //! in the kernel blocks the caller, as long as the bus driver's own timeout lets it.
 
+mod address;
 mod attribution;
 mod config;
 mod cpu;
@@ -81,6 +82,7 @@ mod sysfs;
 mod usage;
 mod watch;
 
+pub use address::{HttpKind, HttpMeter, MeterAddress, ParseMeterError};
 pub use attribution::Window;
 pub use config::{Calibration, PowerConfig, Roots};
 pub use cpu::{CpuShare, CpuTime};

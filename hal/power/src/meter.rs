@@ -10,9 +10,9 @@ use crate::energy::{EnergyMeter, EnergyTotals, Idle, Step};
 use crate::fault::Fault;
 use crate::model::Model;
 use crate::probe::{self, Discovery, SkipReason};
-use crate::reading::{Method, Reading, RelativeError, Scope, Sensor, SourceKind};
+use crate::reading::{ErrorSource, Method, Reading, RelativeError, Scope, Sensor, SourceKind};
 use crate::source::Opened;
-use crate::watch::{Context, CounterWatch, LevelWatch};
+use crate::watch::{Context, Count, CounterWatch, LevelWatch};
 
 /// What the sensor is doing, and so why a reading is modelled.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,7 +34,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Measuring => f.write_str("measuring"),
-            Self::Starting => f.write_str("starting: a counter has to be read twice"),
+            Self::Starting => f.write_str("starting: there is a figure at the next look"),
             Self::Faulty(fault) => write!(f, "faulty: {fault}"),
             Self::Missing(reason) => write!(f, "missing: {reason}"),
             Self::ModelOnly => f.write_str("model only: there is no sensor"),
@@ -56,10 +56,15 @@ pub struct Sample {
     pub cpu_share: Option<CpuShare>,
 }
 
+/// The least time between two reads of a sensor, less a tenth for jitter.
+const READ_SPACING: Millis = Millis::new(PowerConfig::MIN_PERIOD.get() / 10 * 9);
+/// What a counter counted is taken only if it is at least so many of its steps: so the last step,
+/// which may be counted already or not yet, is at most one percent.
+const STEPS_MIN: u64 = 100;
+
 /// Measures power and adds up energy, only ever when it is asked.
 #[derive(Debug)]
 pub struct PowerMeter {
-    period: Millis,
     discovery: Discovery,
     model: Model,
     /// `None` where there is nothing but the model.
@@ -79,13 +84,13 @@ impl PowerMeter {
         let model = Model::of(config);
         let cpu = CpuMeter::new(&config.roots);
         let (opened, discovery) = probe::find(config, &model, &cpu);
-        let kind = opened.as_ref().map(|opened| opened.sensor.kind).or(config.source);
+        let named = config.meter.as_ref().map(|_| SourceKind::Meter);
+        let kind = opened.as_ref().map(|opened| opened.sensor.kind).or(config.source).or(named);
         let slot = kind
             .filter(|kind| *kind != SourceKind::Model)
             .map(|kind| Slot::new(kind, config.clone(), opened));
-        let period = config.effective_period();
-        let energy = EnergyMeter::new(period);
-        Self { period, discovery, model, slot, cpu, energy, idle: config.idle, last: None }
+        let energy = EnergyMeter::new(config.effective_period());
+        Self { discovery, model, slot, cpu, energy, idle: config.idle, last: None }
     }
 
     /// What was found, what is used, and why the rest is not.
@@ -96,12 +101,12 @@ impl PowerMeter {
 
     /// Power now, and energy up to now. `now` is a monotonic clock of the caller's.
     ///
-    /// A call less than a period after the last one that read the sensor (a tenth of it is
+    /// A call less than a second after the last one that read the sensor (a tenth of it is
     /// granted for jitter) is answered from that one, with its age.
     pub fn sample(&mut self, now: Millis) -> Sample {
         if let Some((at, sample)) = &self.last {
             let age = now.saturating_sub(*at);
-            if age.saturating_mul(10) < self.period.saturating_mul(9) {
+            if age < READ_SPACING {
                 let mut sample = sample.clone();
                 sample.reading.age = age;
                 return sample;
@@ -228,7 +233,7 @@ impl Slot {
 
     fn read(&mut self, context: Context) -> Result<Measured, State> {
         // `find` comes first and leaves a sensor here; without one there is nothing to measure.
-        let Some(opened) = &self.opened else { return Err(State::ModelOnly) };
+        let Some(opened) = &mut self.opened else { return Err(State::ModelOnly) };
         let figures = match opened.source.read() {
             Ok(figures) => figures,
             Err(fault) => {
@@ -239,8 +244,16 @@ impl Slot {
                 return Err(State::Faulty(fault));
             }
         };
-        let advance = |count| self.counter.advance(context.now, count);
-        let counted = figures.count.map(advance).transpose().map_err(State::Faulty)?.flatten();
+        let fine = |count: &Count, (energy, _): &(MicroJoules, Millis)| {
+            energy.get() >= count.step.get().saturating_mul(STEPS_MIN)
+        };
+        let counted = match figures.count {
+            Some(count) => {
+                let counted = self.counter.advance(context.now, count).map_err(State::Faulty)?;
+                counted.filter(|counted| fine(&count, counted))
+            }
+            None => None,
+        };
         let mean = counted.and_then(|(energy, span)| energy.mean_over(span));
         let mean = mean.map(|mean| self.level.judge_mean(i64::from(mean.get()), context));
         let level = figures.level.map(|level| self.level.judge(level, context));
@@ -248,7 +261,8 @@ impl Slot {
         let (mean, level) = (mean.transpose(), level.transpose());
         let believed = level.map_err(State::Faulty)?.or(mean.map_err(State::Faulty)?);
         let power = believed.ok_or(State::Starting)?;
-        let error = opened.source.error(power);
+        let stated = |ppm| RelativeError::from_ppm(ppm, ErrorSource::Stated);
+        let error = self.config.error_ppm.map_or_else(|| opened.source.error(power), stated);
         let counted = counted.map(|(energy, _)| (energy, error));
         Ok(Measured { power, error, is_level: figures.level.is_some(), counted })
     }

@@ -130,6 +130,11 @@ pub(crate) fn error_ppm<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Er
     quantity(&ERROR, from)
 }
 
+/// Reads a relative error from a config file, for a key that may be left out.
+pub(crate) fn some_error_ppm<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    error_ppm(from).map(Some)
+}
+
 fn quantity<'de, D: Deserializer<'de>>(format: &Format, from: D) -> Result<u32, D::Error> {
     let text = String::deserialize(from)?;
     format.parse(&text).map_err(serde::de::Error::custom)

@@ -130,6 +130,8 @@ pub(crate) struct Count {
     pub(crate) energy: MicroJoules,
     /// Where the counter starts again from zero, if it says so.
     pub(crate) range: Option<MicroJoules>,
+    /// The least that the counter can show: what is counted is off by as much.
+    pub(crate) step: MicroJoules,
 }
 
 /// Takes the difference of counts.
@@ -241,6 +243,7 @@ mod tests {
             let count = |energy| Count {
                 energy: MicroJoules::new(energy),
                 range: range.map(MicroJoules::new),
+                step: MicroJoules::ZERO,
             };
             let mut watch = CounterWatch::default();
             assert_eq!(watch.advance(Millis::ZERO, count(before)), Ok(None));
@@ -263,7 +266,11 @@ mod tests {
 
     #[test]
     fn counting_goes_on_behind_a_reset() {
-        let count = |energy| Count { energy: MicroJoules::new(energy), range: None };
+        let count = |energy| Count {
+            energy: MicroJoules::new(energy),
+            range: None,
+            step: MicroJoules::ZERO,
+        };
         let mut watch = CounterWatch::default();
         assert_eq!(watch.advance(Millis::ZERO, count(1_000)), Ok(None));
         let reset =
