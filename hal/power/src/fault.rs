@@ -54,7 +54,7 @@ pub enum Fault {
         "the sensor shows no power while the board runs: it hangs or is not in the supply line"
     )]
     Zero,
-    /// More than a thousand times more or less than before.
+    /// More than a hundred times more or less than before.
     #[error(
         "{microwatts} uW after {before} is no change a board can make: a unit or a register is wrong"
     )]

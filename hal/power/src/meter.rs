@@ -5,7 +5,7 @@ use std::fmt;
 use goodwatt_units::{MicroJoules, MicroWatts, Millis};
 
 use crate::config::PowerConfig;
-use crate::cpu::{CpuMeter, CpuShare};
+use crate::cpu::{CpuInterval, CpuMeter, CpuShare};
 use crate::energy::{EnergyMeter, EnergyTotals, Idle, Step};
 use crate::fault::Fault;
 use crate::model::Model;
@@ -56,6 +56,9 @@ pub struct Sample {
     pub cpu_share: Option<CpuShare>,
 }
 
+/// How often something that counts by itself is looked at: often enough that the counter of a CPU
+/// package, which comes round, is never in doubt.
+const COUNTED_PACE: Millis = Millis::from_secs(300);
 /// The least time between two reads of a sensor, less a tenth for jitter.
 const READ_SPACING: Millis = Millis::new(PowerConfig::MIN_PERIOD.get() / 10 * 9);
 /// What a counter counted is taken only if it is at least so many of its steps: so the last step,
@@ -65,6 +68,7 @@ const STEPS_MIN: u64 = 100;
 /// Measures power and adds up energy, only ever when it is asked.
 #[derive(Debug)]
 pub struct PowerMeter {
+    period: Millis,
     discovery: Discovery,
     model: Model,
     /// `None` where there is nothing but the model.
@@ -89,8 +93,9 @@ impl PowerMeter {
         let slot = kind
             .filter(|kind| *kind != SourceKind::Model)
             .map(|kind| Slot::new(kind, config.clone(), opened));
-        let energy = EnergyMeter::new(config.effective_period());
-        Self { discovery, model, slot, cpu, energy, idle: config.idle, last: None }
+        let period = config.effective_period();
+        let energy = EnergyMeter::new(period);
+        Self { period, discovery, model, slot, cpu, energy, idle: config.idle, last: None }
     }
 
     /// What was found, what is used, and why the rest is not.
@@ -117,8 +122,22 @@ impl PowerMeter {
         sample
     }
 
+    /// How long the next look may be away without any energy being lost meanwhile.
+    ///
+    /// A level has to be read every period, what counts by itself only now and then: a sensor's
+    /// counter, and the kernel's of busy time, from which the model computes.
+    #[must_use]
+    pub fn pace(&self) -> Millis {
+        if self.slot.as_ref().is_none_or(|slot| slot.counts) { COUNTED_PACE } else { self.period }
+    }
+
     fn read(&mut self, now: Millis) -> Sample {
         let cpu = self.cpu.interval(now);
+        self.step(now, cpu)
+    }
+
+    /// Takes in what is known at `now`.
+    fn step(&mut self, now: Millis, cpu: CpuInterval) -> Sample {
         let modelled = self.model.power(cpu.share);
         let context = Context { now, modelled: modelled.0, share: cpu.share };
         let measured = self.measure(context);
@@ -127,6 +146,7 @@ impl PowerMeter {
             level: measured.as_ref().ok().filter(|figure| figure.is_level).map(Measured::bounded),
             counted: measured.as_ref().ok().and_then(|figure| figure.counted),
             modelled: cpu.share.map(|_| modelled),
+            model_only: self.slot.is_none(),
             cpu,
         };
         let scope = self.discovery.chosen.scope;
@@ -203,12 +223,14 @@ struct Slot {
     opened: Option<Opened>,
     level: LevelWatch,
     counter: CounterWatch,
+    /// Whether the last figure came from a counter.
+    counts: bool,
 }
 
 impl Slot {
     fn new(kind: SourceKind, config: PowerConfig, opened: Option<Opened>) -> Self {
         let (level, counter) = Default::default();
-        let mut slot = Self { kind, config, opened, level, counter };
+        let mut slot = Self { kind, config, opened, level, counter, counts: false };
         slot.narrow();
         slot
     }
@@ -234,6 +256,7 @@ impl Slot {
     fn read(&mut self, context: Context) -> Result<Measured, State> {
         // `find` comes first and leaves a sensor here; without one there is nothing to measure.
         let Some(opened) = &mut self.opened else { return Err(State::ModelOnly) };
+        self.counts = false;
         let figures = match opened.source.read() {
             Ok(figures) => figures,
             Err(fault) => {
@@ -263,7 +286,11 @@ impl Slot {
         let power = believed.ok_or(State::Starting)?;
         let stated = |ppm| RelativeError::from_ppm(ppm, ErrorSource::Stated);
         let error = self.config.error_ppm.map_or_else(|| opened.source.error(power), stated);
+        self.counts = counted.is_some();
         let counted = counted.map(|(energy, _)| (energy, error));
         Ok(Measured { power, error, is_level: figures.level.is_some(), counted })
     }
 }
+
+#[cfg(test)]
+mod tests;
