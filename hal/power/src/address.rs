@@ -70,7 +70,11 @@ impl FromStr for MeterAddress {
     fn from_str(text: &str) -> Result<Self, ParseMeterError> {
         let wrong = || ParseMeterError(text.to_owned());
         if let Some(path) = text.strip_prefix("unix:") {
-            return if path.starts_with('/') { Ok(Self::Socket(path.into())) } else { Err(wrong()) };
+            return if path.starts_with('/') {
+                Ok(Self::Socket(path.into()))
+            } else {
+                Err(wrong())
+            };
         }
         let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
         let found = HttpKind::ALL.into_iter().find(|(_, name)| *name == scheme);
@@ -151,8 +155,17 @@ mod tests {
             assert!(error.contains("write it as shelly://HOST"), "{error}");
         };
         for text in [
-            "", "shelly", "http://192.168.1.5", "shelly://", "shelly://a b", "shelly://a\r\nX: y",
-            "shelly://a:99999", "shelly://a/256", "shelly://[::1", "shelly://[::1]x", "unix:watts",
+            "",
+            "shelly",
+            "http://192.168.1.5",
+            "shelly://",
+            "shelly://a b",
+            "shelly://a\r\nX: y",
+            "shelly://a:99999",
+            "shelly://a/256",
+            "shelly://[::1",
+            "shelly://[::1]x",
+            "unix:watts",
         ] {
             check(text);
         }

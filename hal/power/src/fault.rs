@@ -95,8 +95,10 @@ pub enum Fault {
         sensor: String,
     },
     /// Another chip answers at the address.
-    #[error("{sensor} answers {found:#06x} in its register {register:#04x}, and not {wanted:#06x}: \
-             it is another chip, or does not keep what it is told; set power.sensor to what is wired")]
+    #[error(
+        "{sensor} answers {found:#06x} in its register {register:#04x}, and not {wanted:#06x}: \
+             it is another chip, or does not keep what it is told; set power.sensor to what is wired"
+    )]
     OtherChip {
         /// The chip and its address.
         sensor: String,

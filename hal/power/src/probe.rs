@@ -50,7 +50,10 @@ pub enum SkipReason {
         buses: Vec<String>,
     },
     /// The config names a sensor that is no chip this can read by itself.
-    #[error("`{wanted}` is no chip that is read here; those are, such as ina226@1-0040: {}", list(known))]
+    #[error(
+        "`{wanted}` is no chip that is read here; those are, such as ina226@1-0040: {}",
+        list(known)
+    )]
     UnknownChip {
         /// What was named.
         wanted: String,

@@ -3,8 +3,8 @@
 //! A new source is a module here with an `open`, a line in [`open`], a [`SourceKind`] at its
 //! place in the order, and its row in the table of the crate's documentation.
 
-mod hwmon;
 mod http;
+mod hwmon;
 mod iio;
 mod ina;
 mod meter;

@@ -145,7 +145,9 @@ fn what_is_no_figure_is_named_and_modelled() {
 #[test]
 fn a_first_generation_meter_that_doubts_itself_is_not_believed() {
     let (_tree, plug, mut meter) = plug("shelly1", SHELLY_1);
-    plug.answers(Way::AtOnce(SHELLY_1.replace("\"is_valid\":true,\"timestamp", "\"is_valid\":false,\"timestamp")));
+    plug.answers(Way::AtOnce(
+        SHELLY_1.replace("\"is_valid\":true,\"timestamp", "\"is_valid\":false,\"timestamp"),
+    ));
     assert!(matches!(fault(at(&mut meter, 1)), Fault::NoFigure { .. }));
 }
 
@@ -205,7 +207,11 @@ fn lines_over_a_socket_are_figures_at_the_board() {
         write(&mut writer, text);
         let Sample { reading, state, .. } = at(&mut meter, second);
         assert_eq!(state, State::Measuring, "{text:?}");
-        assert_eq!((reading.power.get(), reading.scope), (microwatts, Scope::BoardInput), "{text:?}");
+        assert_eq!(
+            (reading.power.get(), reading.scope),
+            (microwatts, Scope::BoardInput),
+            "{text:?}"
+        );
     };
     check(1, "{\"watts\":2.31}\n", 2_310_000);
     check(2, "{\"volts\":5.0,\"amps\":0.5}\n", 2_500_000);

@@ -150,8 +150,14 @@ fn energy_of_a_trace_with_steps_is_within_a_percent() {
     let (mut meter, figures) = played(1_000);
     // Steps of some watts at times that are no whole seconds; milliseconds and milliwatts.
     let steps: [(u64, u64); 8] = [
-        (0, 2_300), (7_400, 5_100), (13_250, 2_400), (21_900, 6_800),
-        (30_050, 3_000), (38_600, 7_500), (44_700, 2_200), (60_000, 2_200),
+        (0, 2_300),
+        (7_400, 5_100),
+        (13_250, 2_400),
+        (21_900, 6_800),
+        (30_050, 3_000),
+        (38_600, 7_500),
+        (44_700, 2_200),
+        (60_000, 2_200),
     ];
     let power = |at: u64| steps.iter().rev().find(|(from, _)| *from <= at).map_or(0, |(_, p)| *p);
     let energy = |from: u64, to: u64| (from..to).map(power).sum::<u64>();

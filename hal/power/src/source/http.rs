@@ -76,7 +76,11 @@ fn is_complete(answer: &[u8]) -> bool {
     split(answer).is_some_and(|(head, body)| {
         let length = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
-            if name.eq_ignore_ascii_case("content-length") { value.trim().parse().ok() } else { None }
+            if name.eq_ignore_ascii_case("content-length") {
+                value.trim().parse().ok()
+            } else {
+                None
+            }
         });
         length.is_some_and(|length: usize| body.len() >= length)
     })

@@ -64,7 +64,8 @@ fn sum(text: &str) -> Option<i64> {
             rails.entry(rail).or_default().1 = Some(decimal(value.strip_suffix('V')?, DIGITS)?);
         }
     }
-    let pairs = rails.values().filter_map(|(amps, volts)| Some((*amps)? as i128 * (*volts)? as i128));
+    let pairs =
+        rails.values().filter_map(|(amps, volts)| Some((*amps)? as i128 * (*volts)? as i128));
     let mut pairs = pairs.peekable();
     pairs.peek()?;
     // Each of the two has eight digits behind its point; microwatts have six.

@@ -45,6 +45,9 @@ struct Rapl {
 impl Source for Rapl {
     fn read(&mut self) -> Result<Figures, Fault> {
         let energy = MicroJoules::new(sysfs::count(&self.energy)?);
-        Ok(Figures { level: None, count: Some(Count { energy, range: Some(self.range), step: MicroJoules::ZERO }) })
+        Ok(Figures {
+            level: None,
+            count: Some(Count { energy, range: Some(self.range), step: MicroJoules::ZERO }),
+        })
     }
 }

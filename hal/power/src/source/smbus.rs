@@ -201,8 +201,8 @@ impl<R: Registers> Source for Monitor<R> {
         }
         self.supply_millivolts = u64::try_from(bus_microvolts / 1_000).unwrap_or(0);
         // nV / uOhm = mA; mA * uV = nW. Registers of 24 bits leave room.
-        let nanowatts = i128::from(shunt_nanovolts) * i128::from(bus_microvolts)
-            / i128::from(self.shunt.get());
+        let nanowatts =
+            i128::from(shunt_nanovolts) * i128::from(bus_microvolts) / i128::from(self.shunt.get());
         let level = i64::try_from(nanowatts / 1_000).unwrap_or(i64::MAX);
         Ok(Figures { level: Some(level), count: energy })
     }

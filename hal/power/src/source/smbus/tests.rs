@@ -125,18 +125,29 @@ fn averaging_is_switched_on() {
 
 #[test]
 fn another_chip_is_not_taken_for_it() {
-    let check = |name: &str, registers: Fake, register: u8, found: u16| {
-        match begin(name, 100, registers).expect_err("it is another") {
+    let check =
+        |name: &str, registers: Fake, register: u8, found: u16| match begin(name, 100, registers)
+            .expect_err("it is another")
+        {
             Fault::OtherChip { register: at, found: held, .. } => {
                 assert_eq!((at, held), (register, found), "{name}");
             }
             other => panic!("{other}"),
-        }
-    };
-    check("ina226", Fake { words: [(0xfe, 0x5449), (0xff, 0x2270)].into(), ..Fake::default() }, 0xff, 0x2270);
+        };
+    check(
+        "ina226",
+        Fake { words: [(0xfe, 0x5449), (0xff, 0x2270)].into(), ..Fake::default() },
+        0xff,
+        0x2270,
+    );
     check("ina226", Fake { words: [(0xfe, 0x00ff)].into(), ..Fake::default() }, 0xfe, 0x00ff);
     // One without an identity has at least to keep what it is told.
-    check("ina219", Fake { words: [(0, 0xffff)].into(), stubborn: true, ..Fake::default() }, 0, 0xffff);
+    check(
+        "ina219",
+        Fake { words: [(0, 0xffff)].into(), stubborn: true, ..Fake::default() },
+        0,
+        0xffff,
+    );
     // Another revision is the same chip.
     let registers = Fake { words: [(0x3e, 0x5449), (0x3f, 0x2281)].into(), ..Fake::default() };
     assert!(begin("ina228", 100, registers).is_ok());
