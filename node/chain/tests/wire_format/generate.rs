@@ -8,8 +8,8 @@ use goodwatt_chain::hash::{AssociationId, BlockId, ChainId, Digest32, TxId};
 use goodwatt_chain::proof::DecidedHeader;
 use goodwatt_chain::signature::{PublicKey, Signature};
 use goodwatt_chain::state::{
-    Account, Attendance, Ballot, Bid, Bids, Bounded, Elector, Registry, Reported, Roster, Schedule, Seat,
-    Stake, Standing, Status, Term, Tombstone, Totals, Unlocking,
+    Account, Attendance, Ballot, Bid, Bids, Bounded, Elector, Registry, Reported, Roster, Schedule,
+    Seat, Stake, Standing, Status, Term, Tombstone, Totals, Unlocking,
 };
 use goodwatt_chain::transaction::{
     Action, BallotKind, BuySlot, Category, CertificateProof, Delegate, EnergyMethod, IdentityProof,

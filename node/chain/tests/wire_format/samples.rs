@@ -17,8 +17,8 @@ use goodwatt_chain::reveal::RevealChain;
 use goodwatt_chain::rules::reveals_link;
 use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_chain::state::{
-    Account, Attendance, Ballot, Bid, Bids, Elector, Key, Registry, Reported, Release, Roster, Seat, Stake,
-    Standing, Status, Term, Tombstone, Totals, Unlocking, Vesting,
+    Account, Attendance, Ballot, Bid, Bids, Elector, Key, Registry, Release, Reported, Roster,
+    Seat, Stake, Standing, Status, Term, Tombstone, Totals, Unlocking, Vesting,
 };
 use goodwatt_chain::transaction::{
     Action, BallotKind, BuySlot, Category, CertificateProof, Delegate, EnergyMethod, IdentityProof,
