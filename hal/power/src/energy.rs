@@ -25,6 +25,12 @@ pub struct Account {
 }
 
 impl Account {
+    /// Energy with what it may be off and the time it was used in; nobody's part is known.
+    #[must_use]
+    pub const fn new(energy: MicroJoules, uncertainty: MicroJoules, covered: Millis) -> Self {
+        Self { energy, uncertainty, covered, marginal: MicroJoules::ZERO, attributed: Millis::ZERO }
+    }
+
     /// What our own CPU time added to the energy of an idle board.
     ///
     /// `None` unless it is known for all of the covered time: that takes idle power in the same

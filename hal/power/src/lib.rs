@@ -95,7 +95,7 @@ pub use energy::{Account, EnergyTotals, PerUnit};
 pub use fault::Fault;
 pub use meter::{PowerMeter, Sample, State};
 pub use probe::{Chosen, Discovery, Note, SkipReason, probe};
-pub use quantity::{MicroOhms, ParseQuantityError};
+pub use quantity::{MicroOhms, ParseQuantityError, parse_error_ppm, parse_power};
 pub use reading::{
     ErrorSource, Method, Reading, RelativeError, Scope, Sensor, SourceKind, UnknownName,
 };

@@ -108,6 +108,22 @@ impl TryFrom<String> for MicroOhms {
     }
 }
 
+/// Reads power such as `2.31 W`.
+///
+/// # Errors
+/// When it has no unit or is out of range; the message says how to write it.
+pub fn parse_power(text: &str) -> Result<MicroWatts, ParseQuantityError> {
+    POWER.parse(text).map(MicroWatts::new)
+}
+
+/// Reads a relative error such as `4 %`, in parts per million.
+///
+/// # Errors
+/// As [`parse_power`].
+pub fn parse_error_ppm(text: &str) -> Result<u32, ParseQuantityError> {
+    ERROR.parse(text)
+}
+
 /// Reads power such as `2.31 W` from a config file.
 pub(crate) fn power<'de, D: Deserializer<'de>>(from: D) -> Result<MicroWatts, D::Error> {
     quantity(&POWER, from).map(MicroWatts::new)

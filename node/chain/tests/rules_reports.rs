@@ -83,9 +83,8 @@ fn an_owner_may_report_for_nothing_too_and_its_nonce_stays() {
 #[test]
 fn who_is_no_slot_key_of_the_term_cannot_report() {
     let mut chain = chain();
-    let refused = |chain: &Chain, key: &SigningKey, action| {
-        chain.refusal(&free(chain, key, 0, action))
-    };
+    let refused =
+        |chain: &Chain, key: &SigningKey, action| chain.refusal(&free(chain, key, 0, action));
     assert_eq!(refused(&chain, &owner(9), action(0)), Refusal::NotValidatorOfTerm);
     assert_eq!(refused(&chain, &founding_signer(9), action(0)), Refusal::NotValidatorOfTerm);
     let late = Refusal::WrongReportEpoch(Epoch::ZERO);

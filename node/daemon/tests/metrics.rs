@@ -32,6 +32,10 @@ fn page(everything: bool) -> String {
     let association = json!({
         "id": "a", "name": "Seeds", "category": "hunger", "donated_grains": 2, "released_grains": 1,
     });
+    let account = json!({
+        "method": "modelled", "scope": "board_input", "microjoules": 3, "uncertainty_microjoules": 2,
+        "marginal_microjoules": 1,
+    });
     let status: Status = serde_json::from_value(json!({
         "version": "0", "chain_name": "test", "chain_id": "0", "height": 1, "block_id": "0",
         "state_root": "0", "block_time_unix_ms": 1, "epoch": 0, "validators": 1,
@@ -39,9 +43,11 @@ fn page(everything: bool) -> String {
         "mempool_bytes": 0, "transactions": 1, "donated_grains": 0, "uptime_s": 1,
         "power": {
             "power_microwatts": 1, "power_method": "modelled", "power_scope": "board_input",
-            "power_error": "+-25 %", "sensor": "model", "age_ms": 0, "energy_microjoules": 0,
-            "marginal_microjoules": 0, "uncovered_ms": 0, "joules_per_block": joules,
-            "joules_per_transaction": joules, "skipped": [],
+            "power_error": "+-25 %", "power_error_ppm": 250_000, "sensor": "model", "age_ms": 0,
+            "energy": if everything { vec![account] } else { vec![] }, "uncovered_ms": 0,
+            "joules_per_block": joules, "joules_per_transaction": joules,
+            "marginal_joules_per_block": joules, "marginal_joules_per_transaction": joules,
+            "notes": [], "skipped": [],
         },
         "usage": { "resident_bytes": 1, "wakeups": 1, "written_bytes": 1, "cpu_ms": 1 },
         "guard_refusals": 0,
