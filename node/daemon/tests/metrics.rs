@@ -87,3 +87,38 @@ fn the_document_says_which_metrics_are_absent_at_first() {
         documented().into_iter().filter_map(|(name, absent)| absent.is_empty().then_some(name));
     assert_eq!(present(&page(false)), from_the_start.collect());
 }
+
+/// The metrics that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split(|c: char| !is_name(c)).filter(|word| word.starts_with("goodwatt_"));
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn dashboard_and_alerts_name_only_metrics_there_are() {
+    let there_are = present(&page(true));
+    for (file, text, least) in [
+        ("grafana.json", include_str!("../../../docs/monitoring/grafana.json"), 15),
+        ("alerts.yml", include_str!("../../../docs/monitoring/alerts.yml"), 8),
+    ] {
+        let named = named(text);
+        assert!(named.len() >= least, "{file} was read: {named:?}");
+        let unknown: Vec<_> = named.difference(&there_are).collect();
+        assert!(unknown.is_empty(), "{file} names what there is not: {unknown:?}");
+    }
+}
+
+#[test]
+fn the_dashboard_is_one() {
+    let text = include_str!("../../../docs/monitoring/grafana.json");
+    let dashboard: Value = serde_json::from_str(text).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let mut ids = BTreeSet::new();
+    for panel in panels {
+        assert!(ids.insert(panel["id"].as_u64()), "each panel has an id of its own: {panel}");
+        let targets = panel["targets"].as_array().expect("targets");
+        assert!(targets.iter().all(|target| !named(&target["expr"].to_string()).is_empty()));
+        assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "a unit: {panel}");
+    }
+}

@@ -47,6 +47,9 @@ fn text(page: &mut String, power: &PowerInfo) -> fmt::Result {
     if let Some(shunt) = &power.shunt {
         writeln!(page, "shunt     {shunt}")?;
     }
+    if power.energy.is_empty() {
+        writeln!(page, "energy    none yet: there is some at the second look")?;
+    }
     for account in &power.energy {
         writeln!(
             page,
