@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{HWMON, IIO, Tree, at};
+use common::{HWMON, IIO, RAPL, Tree, at};
 use goodwatt_power::{
-    CpuTime, Fault, Method, PowerConfig, PowerMeter, SkipReason, SourceKind, State, Window, probe,
+    CpuTime, Fault, Method, Note, PowerConfig, PowerMeter, Scope, SkipReason, SourceKind, State,
+    Window, probe,
 };
 use goodwatt_units::{MicroJoules, MicroWatts, Millis};
 use proptest::prelude::*;
@@ -22,7 +23,7 @@ const BOARDS: [&str; 9] = [
     "Orange Pi Zero",
 ];
 
-/// PowerJoular: its polynomials give less power for a busy board than for an idle one.
+/// `PowerJoular`: its polynomials give less power for a busy board than for an idle one.
 #[test]
 fn a_model_never_falls_as_the_load_rises() {
     for board in BOARDS {
@@ -42,7 +43,7 @@ fn a_model_never_falls_as_the_load_rises() {
 }
 
 proptest! {
-    /// Scaphandre #163, #399: processes added up to more than the host used.
+    /// Scaphandre #163: processes added up to more than the host used.
     #[test]
     fn processes_never_add_up_to_more_than_the_host(
         energy in 0_u64..1_000_000_000, span in 0_u64..100_000, idle in 0_u32..20_000_000,
@@ -55,7 +56,7 @@ proptest! {
     }
 }
 
-/// Scaphandre and others give idle power away with the CPU share: the more load, the less is idle.
+/// Kepler #2465, and every tool that divides all power by CPU share: idle shrinks under load.
 #[test]
 fn idle_does_not_shrink_under_load() {
     let left_for_idle = |milliwatts: u32, busy: u64, own: u64| {
@@ -75,7 +76,7 @@ fn idle_does_not_shrink_under_load() {
     assert_eq!(left_for_idle(6_500, 400, 100).to_string(), "5.500 J");
 }
 
-/// Scaphandre #241, NUT #2960: microwatts taken for milliwatts, or the other way round.
+/// NUT #2960: microwatts taken for milliwatts. Scaphandre names its metrics in microwatts.
 #[test]
 fn microwatts_and_milliwatts_are_not_mixed_up() {
     // hwmon prints microwatts, IIO milliwatts; both are the same 2.5 W here.
@@ -97,7 +98,7 @@ fn microwatts_and_milliwatts_are_not_mixed_up() {
     check(&tree, SourceKind::Iio);
 }
 
-/// Scaphandre #35 and others: a source that is missing shows as zero watts.
+/// Kepler #1653: a source that is missing shows as zero watts.
 #[test]
 fn a_missing_source_is_no_zero() {
     let tree = Tree::pi_4();
@@ -111,7 +112,20 @@ fn a_missing_source_is_no_zero() {
     assert_eq!(sample.energy.measured_scope, None, "nothing was measured, not even nothing");
 }
 
-/// PowerJoular counts a process that ended as if it still ran, and a figure per nothing as infinite.
+/// Scaphandre #241: 12 to 15 W shown of a machine that drew 34, as the CPU package is not all of it.
+#[test]
+fn a_package_is_not_called_a_machine() {
+    let tree = Tree::with_rapl();
+    let mut meter = tree.meter();
+    at(&mut meter, 0);
+    tree.put(&format!("{RAPL}/energy_uj"), "15000000\n");
+    let reading = at(&mut meter, 1).reading;
+    assert_eq!(reading.scope, Scope::CpuPackage);
+    let notes = &meter.discovery().notes;
+    assert!(notes.contains(&Note::PartOnly { scope: Scope::CpuPackage }), "{notes:?}");
+}
+
+/// A figure for each of no transactions is none, and not infinite.
 #[test]
 fn there_is_no_figure_per_nothing() {
     let tree = Tree::with_hwmon();

@@ -76,7 +76,7 @@ fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{line}");
 }
 
-/// A register of two bytes, which these chips send high byte first and SMBus low byte first.
+/// A register of two bytes, which these chips send high byte first and `SMBus` low byte first.
 fn word(text: &mut String, chip: u8, register: u8, value: f64) {
     let value = (value.round() as u16).swap_bytes();
     push(text, format_args!("word {chip:#04x} {register:#04x} {value:#06x}"));

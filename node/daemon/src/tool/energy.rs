@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::ToolError;
 use crate::protocol::{Call, EnergyInfo, ReportInfo};
 
-/// Bitcoin's consumption: 118 TWh a year, Cambridge Bitcoin Electricity Consumption Index, May
+/// Bitcoin's consumption: 118 `TWh` a year, Cambridge Bitcoin Electricity Consumption Index, May
 /// 2021. A yardstick, and no comparison of what the two do.
 const BITCOIN_WATT_HOURS_A_YEAR: f64 = 118e12;
 const HOURS_A_YEAR: f64 = 8_766.0;

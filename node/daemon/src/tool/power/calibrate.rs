@@ -240,7 +240,7 @@ fn with_line(text: &str, line: &str) -> String {
     // One that is in force comes before one that is only shown.
     let inside = &lines[head + 1..end];
     let in_force = inside.iter().position(|one| is_old(one) && !one.trim_start().starts_with('#'));
-    match in_force.or_else(|| inside.iter().position(|one| is_old(&one))) {
+    match in_force.or_else(|| inside.iter().position(is_old)) {
         Some(at) => lines[head + 1 + at] = line,
         None => lines.insert(head + 1, line),
     }
