@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use goodwatt_units::MicroJoules;
+
 use super::*;
 use crate::reading::ErrorSource;
 
@@ -92,7 +94,7 @@ fn an_ina228_counts_energy_by_itself() {
     let count = figures.count.expect("it counts");
     // 160 uJ each with 100 mOhm.
     assert_eq!((count.energy.get(), count.step.get()), (160_000_000, 160));
-    assert_eq!(count.range.map(|range| range.get()), Some((1 << 40) * 160));
+    assert_eq!(count.range.map(MicroJoules::get), Some((1 << 40) * 160));
     monitor.registers.blocks.insert(0x04, ((-156_800_i64 << 4) & 0xff_ffff) as u64);
     assert_eq!(monitor.read().map(|figures| figures.level), Ok(Some(-2_499_000)));
 }
