@@ -42,6 +42,10 @@ pub struct PowerConfig {
     /// [`Self::MIN_PERIOD`]. A gap of more than three is not bridged.
     #[serde(deserialize_with = "quantity::span")]
     pub period: Millis,
+    /// How long a look waits for a plug; those take some tens of milliseconds. Whoever looks from a
+    /// thread that has other work waits no longer than that can bear.
+    #[serde(skip)]
+    pub patience: Millis,
     /// Where sysfs, procfs and the devices are.
     #[serde(skip)]
     pub roots: Roots,
@@ -52,6 +56,9 @@ impl PowerConfig {
     pub const MIN_PERIOD: Millis = Millis::from_secs(1);
     /// A tenth of a wake-up a second: what an energy report costs while nobody looks.
     pub const DEFAULT_PERIOD: Millis = Millis::from_secs(10);
+
+    /// A fifth of a second: once a look, and less than a block takes.
+    pub const DEFAULT_PATIENCE: Millis = Millis::new(200);
 
     /// The period, but no shorter than [`Self::MIN_PERIOD`].
     pub(crate) fn effective_period(&self) -> Millis {
@@ -72,6 +79,7 @@ impl Default for PowerConfig {
             idle: None,
             calibration: None,
             period: Self::DEFAULT_PERIOD,
+            patience: Self::DEFAULT_PATIENCE,
             roots: Roots::default(),
         }
     }

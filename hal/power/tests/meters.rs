@@ -40,14 +40,21 @@ fn ok(body: &str) -> String {
 }
 
 fn config(tree: &Tree, meter: &str) -> PowerConfig {
-    PowerConfig { meter: Some(meter.parse().expect("a meter")), ..tree.config() }
+    let meter = Some(meter.parse().expect("a meter"));
+    // A machine with much to do answers late, too; where that is not the point it is waited for.
+    PowerConfig { meter, patience: Millis::from_secs(20), ..tree.config() }
 }
 
 /// A meter whose plug answers once when it is opened, and then is asked again.
 fn plug(kind: &str, first: &str) -> (Tree, Plug, PowerMeter) {
+    plug_with(kind, first, Millis::from_secs(20))
+}
+
+fn plug_with(kind: &str, first: &str, patience: Millis) -> (Tree, Plug, PowerMeter) {
     let (tree, plug) = (Tree::pi_4(), Plug::new());
     plug.answers(Way::AtOnce(first.to_owned()));
-    let meter = PowerMeter::new(&config(&tree, &format!("{kind}://127.0.0.1:{}", plug.port)));
+    let config = config(&tree, &format!("{kind}://127.0.0.1:{}", plug.port));
+    let meter = PowerMeter::new(&PowerConfig { patience, ..config });
     (tree, plug, meter)
 }
 
@@ -83,19 +90,19 @@ fn plugs_speak_their_documented_replies() {
 
 #[test]
 fn a_plug_counts_through_a_gap_in_its_own_unit() {
-    let check = |kind: &str, first: &str, second: &str, joules: &str| {
+    let check = |kind: &str, first: &str, second: &str, seconds, joules: &str| {
         let (_tree, plug, mut meter) = plug(kind, first);
         plug.answers(Way::AtOnce(first.to_owned()));
         at(&mut meter, 0);
         plug.answers(Way::AtOnce(second.to_owned()));
-        let energy = at(&mut meter, 1_000_000).energy;
+        let energy = at(&mut meter, seconds).energy;
         assert_eq!(energy.measured.energy.to_string(), joules, "{kind}");
         assert_eq!(energy.uncovered, Millis::ZERO, "{kind}");
     };
     // 1 Wh is 3.6 kJ; 150 watt minutes are 9 kJ; 0.5 kWh are 1.8 MJ.
-    check("shelly", SHELLY, &SHELLY.replace("6.532", "7.532"), "3600.000 J");
-    check("shelly1", SHELLY_1, &SHELLY_1.replace("6472513", "6472663"), "9000.000 J");
-    check("tasmota", TASMOTA, &TASMOTA.replace("41.573", "42.073"), "1800000.000 J");
+    check("shelly", SHELLY, &SHELLY.replace("6.532", "7.532"), 1_000, "3600.000 J");
+    check("shelly1", SHELLY_1, &SHELLY_1.replace("6472513", "6472663"), 2_600, "9000.000 J");
+    check("tasmota", TASMOTA, &TASMOTA.replace("41.573", "42.073"), 600_000, "1800000.000 J");
 }
 
 #[test]
@@ -139,7 +146,7 @@ fn what_is_no_figure_is_named_and_modelled() {
     check(Way::AtOnce(ok("{\"apower\":3400000.0}")), "no change a board can make");
     check(Way::Endless, "sends more than 32768 bytes");
     check(Way::HangUp, "answers \"\"");
-    check(Way::Late(SHELLY.into(), 300), "has not answered in time");
+    check(Way::Late(SHELLY.into(), 6_000), "has not answered in time");
 }
 
 #[test]
@@ -153,13 +160,15 @@ fn a_first_generation_meter_that_doubts_itself_is_not_believed() {
 
 #[test]
 fn the_caller_waits_a_moment_only() {
-    let (_tree, plug, mut meter) = plug("shelly", SHELLY);
+    let (_tree, plug, mut meter) = plug_with("shelly", SHELLY, PowerConfig::DEFAULT_PATIENCE);
     // A minute for the whole of it, byte by byte: longer than anybody waits.
     plug.answers(Way::Slowly(SHELLY.to_owned(), 120));
+    // The answer to the first question may have come late on a machine with much to do.
+    at(&mut meter, 0);
     for second in 1..4 {
         let begin = Instant::now();
         assert!(matches!(fault(at(&mut meter, second)), Fault::Late { .. }));
-        assert!(begin.elapsed() < Duration::from_millis(600), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use goodwatt_units::MicroJoules;
+use goodwatt_units::{MicroJoules, Millis};
 use serde::Deserialize;
 
 use super::http::{get, no_figure};
@@ -18,8 +18,6 @@ use crate::probe::SkipReason;
 use crate::reading::{Scope, Sensor, SourceKind};
 use crate::watch::Count;
 
-/// How long the caller waits for an answer; plugs take some tens of milliseconds.
-const WAIT_MAX: Duration = Duration::from_millis(200);
 /// An answer that came after the caller had gone is good for so long.
 const FRESH: Duration = Duration::from_secs(2);
 
@@ -27,7 +25,9 @@ pub(super) fn open(config: &PowerConfig) -> Result<Opened, SkipReason> {
     let address = config.meter.as_ref().ok_or(SkipReason::NoMeter)?;
     let (source, scope): (Box<dyn Source>, Scope) = match address {
         // A plug sees the supply's loss, too; what writes into the socket sits at the board.
-        MeterAddress::Http(plug) => (Box::new(Plug::new(plug, address)), Scope::Wall),
+        MeterAddress::Http(plug) => {
+            (Box::new(Plug::new(plug, address, config.patience)), Scope::Wall)
+        }
         MeterAddress::Socket(path) => {
             let stale = Duration::from_millis(config.effective_period().get().saturating_mul(3));
             (Box::new(Socket::bind(path, stale)?), Scope::BoardInput)
@@ -51,11 +51,14 @@ struct Plug {
     name: String,
     /// A question that is under way.
     asked: Option<Receiver<Answer>>,
+    /// How long a look waits for the answer.
+    patience: Duration,
 }
 
 impl Plug {
-    fn new(plug: &HttpMeter, address: &MeterAddress) -> Self {
-        Self { plug: plug.clone(), name: address.to_string(), asked: None }
+    fn new(plug: &HttpMeter, address: &MeterAddress, patience: Millis) -> Self {
+        let patience = Duration::from_millis(patience.get());
+        Self { plug: plug.clone(), name: address.to_string(), asked: None, patience }
     }
 
     /// Asks in a thread that ends with the answer, which takes some seconds at most.
@@ -81,7 +84,7 @@ impl Source for Plug {
         // Twice at most: an answer that lay around for too long is thrown away.
         for _ in 0..2 {
             let asked = self.asked.take().unwrap_or_else(|| self.ask());
-            match asked.recv_timeout(WAIT_MAX) {
+            match asked.recv_timeout(self.patience) {
                 Ok((at, figures)) if at.elapsed() <= FRESH => return figures,
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => {
