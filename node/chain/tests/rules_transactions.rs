@@ -64,8 +64,8 @@ fn every_kind_is_taken_once_and_never_again() {
         let gap = Refusal::NonceGap { found: at + 1, expected: at };
         check(chain, name, &with_nonce(chain, key, at + 1, action.clone()), gap);
         let under = grains(chain.parameters().fee_min.get() - 1);
-        // Evidence may come for nothing.
-        if !matches!(action, Action::SubmitEvidence(_)) {
+        // What the rules ask for may be free.
+        if !action.is_duty() {
             let want = Refusal::UnderFee(chain.parameters().fee_min);
             check(chain, name, &with_fee(chain, key, under, action.clone()), want);
         }
