@@ -265,6 +265,9 @@ impl Index {
             count += 1;
             if count == BATCH_MAX {
                 self.db()?.apply_batch(core::mem::take(&mut batch))?;
+                // sled frees what it replaced when all its threads have moved on. On a busy machine
+                // they do not without being waited for: 10,000 leaves at once left 30 MB behind.
+                self.db()?.flush()?;
                 count = 0;
             }
         }

@@ -61,7 +61,10 @@ impl Filling {
         let batch = core::mem::take(&mut self.batch);
         (self.operations, self.bytes) = (0, 0);
         let db = self.index.db()?;
-        Ok(quiet::with_patient_threads(|| db.apply_batch(batch))?)
+        // The flush for the same reason as in `Index::write`.
+        Ok(quiet::with_patient_threads(|| {
+            db.apply_batch(batch).and_then(|()| db.flush().map(drop))
+        })?)
     }
 
     /// Makes it an index, with all that was put into it as its checkpoint.
