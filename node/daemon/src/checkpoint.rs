@@ -270,7 +270,7 @@ impl Beginning<'_> {
             let [block, next] = <[_; 2]>::try_from(blocks).ok()?;
             let known = next.id() == after;
             let records =
-                known.then(|| Wound::before(next, height, 1).records(&chain, vec![block]));
+                known.then(|| Wound::before(*next, height, 1).records(&chain, vec![block]));
             Some(records.flatten().ok_or("a block that the checkpoint does not prove"))
         };
         let record = self.fetch.ask_any(peers, &question, judge).await;

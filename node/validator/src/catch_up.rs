@@ -212,7 +212,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         Ok(count)
     }
 
-    pub(crate) fn hear_blocks(&mut self, now: Now, from: PeerId, blocks: Vec<LoggedBlock>) {
+    pub(crate) fn hear_blocks(&mut self, now: Now, from: PeerId, blocks: Vec<Box<LoggedBlock>>) {
         let asked = self.peers.catch_up.answered(from);
         let tip = self.ledger.tip().height;
         self.peers.catch_up.forget_until(tip);

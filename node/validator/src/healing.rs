@@ -61,13 +61,14 @@ impl Wound {
 
     /// The records that belong there, if these blocks are the right ones.
     #[must_use]
-    pub fn records(&self, chain: &ChainId, blocks: Vec<LoggedBlock>) -> Option<Vec<Vec<u8>>> {
+    pub fn records(&self, chain: &ChainId, blocks: Vec<Box<LoggedBlock>>) -> Option<Vec<Vec<u8>>> {
         if blocks.len() != usize::from(self.count) {
             return None;
         }
         let mut next = self.successor.block.clone();
         let mut records = Vec::new();
-        for LoggedBlock { block, .. } in blocks.into_iter().rev() {
+        for logged in blocks.into_iter().rev() {
+            let LoggedBlock { block, .. } = *logged;
             if block.header.id() != next.header.parent || !is_whole(chain, &block) {
                 return None;
             }
@@ -154,8 +155,8 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         &mut self,
         now: Now,
         from: PeerId,
-        blocks: Vec<LoggedBlock>,
-    ) -> Option<Vec<LoggedBlock>> {
+        blocks: Vec<Box<LoggedBlock>>,
+    ) -> Option<Vec<Box<LoggedBlock>>> {
         let first = blocks.first().map(|logged| logged.block.header.height);
         let is_answer = |(peer, _, wound): &mut (PeerId, Millis, Wound)| {
             *peer == from && first.is_none_or(|first| first == wound.from)

@@ -128,7 +128,7 @@ pub enum Message {
         count: u16,
     },
     /// Decided blocks, one after another; none where the sender has none.
-    Blocks(Vec<LoggedBlock>),
+    Blocks(Vec<Box<LoggedBlock>>),
     /// Asks for decided headers from a height on.
     WantHeaders {
         /// The first.

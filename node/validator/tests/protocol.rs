@@ -88,7 +88,7 @@ fn messages() -> Vec<Message> {
         Message::WantBody { height, block: tip },
         Message::Transactions(vec![RawTransaction(vec![9; 64])]),
         Message::WantBlocks { from: height, count: 32 },
-        Message::Blocks(vec![logged]),
+        Message::Blocks(vec![Box::new(logged)]),
         Message::WantHeaders { from: height, count: 256 },
         Message::Headers(vec![SealedHeader { certificate: certificate(), header: header() }]),
         Message::WantState(StateQuestion::Summary),

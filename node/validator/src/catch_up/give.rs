@@ -20,7 +20,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
     /// Answers with blocks from the log, as many as fit.
     pub(crate) fn give_blocks(&mut self, now: Now, to: PeerId, from: Height, count: u16) {
         let blocks = self.records(now, from, count.min(BLOCKS_MAX), false, |record| {
-            Some((codec::decode::<LoggedBlock>(record).ok()?, record.len()))
+            Some((codec::decode::<Box<LoggedBlock>>(record).ok()?, record.len()))
         });
         self.send(To::Peer(to), Message::Blocks(blocks));
     }

@@ -1,6 +1,8 @@
 //! Blocks of peers: verified together, carried out, and put on the card with one sync.
 
-use goodwatt_chain::block::Certificate;
+use std::collections::VecDeque;
+use std::sync::mpsc;
+
 use goodwatt_chain::codec;
 use goodwatt_chain::hash::TxId;
 use goodwatt_chain::ledger::{BlockError, Signatures};
@@ -16,8 +18,8 @@ use crate::validator::Validator;
 
 /// How many signatures are awaited before blocks are taken over: these take 0.5 MB.
 const BATCH: usize = 2_048;
-/// How many are verified together; each such part has a thread of its own while it is verified.
-const PART: usize = BATCH / 2;
+/// How many are verified together, while the blocks before them are carried out.
+const PART: usize = BATCH / 4;
 
 /// Blocks that the ledger has taken and the card has not yet. Until it has, nobody is told, and
 /// the state does not go onto the card.
@@ -46,34 +48,60 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         }
     }
 
+    /// Carries blocks out while the signatures of those after them are verified. Where one is not
+    /// what was decided, its giver is told off, and another peer is asked for it.
     fn take(&mut self, now: Now, ready: Vec<Body>) -> Result<(), Stuck> {
-        let Some(verified) = self.verified(ready) else { return Ok(()) };
+        let Some((mut blocks, parts)) = self.collected(ready) else { return Ok(()) };
         let first = self.ledger.tip().height.next();
-        let (told, mut records, mut sealed) = (self.outputs.len(), Vec::new(), Vec::new());
-        let mut fault = None;
-        for (Body { from, logged, .. }, transactions) in verified {
-            match self.ledger.check(&logged.block, Signatures::Verified(transactions)) {
-                Ok(applied) => {
-                    records.push(codec::encode(&*logged));
-                    sealed.extend(self.take_over(&logged, applied));
+        let told = self.outputs.len();
+        let (mut records, mut sealed, mut outcome) = (Vec::new(), Vec::new(), Ok(()));
+        let (count, mut taken) = (blocks.len(), 0);
+        verified_in_order(&parts, |part, invalid| {
+            if let Some(bad) = part.block_of(invalid) {
+                if let Some((body, _)) = blocks.remove(bad - taken) {
+                    self.caught(body.from, BlockError::Signature.to_string());
                 }
-                Err(BlockError::State(error)) => {
-                    fault = Some(Stuck::State(error));
-                    break;
+                return false;
+            }
+            // Who decided a block stands in the next one, and is verified with that.
+            let ends = part.end();
+            let until = if ends == count { count } else { ends - 1 };
+            while taken < until
+                && let Some((Body { from, mut logged, .. }, transactions)) = blocks.pop_front()
+            {
+                let next = blocks.front().map(|(next, _)| &next.logged.block.parent_certificate);
+                if let Some(Some(certificate)) = next {
+                    // Of many it is the one that everybody has.
+                    logged.certificate.clone_from(certificate);
                 }
-                Err(error) => {
-                    fault = Some(Stuck::Block(error));
-                    self.peers.catch_up.fail(from);
-                    break;
+                taken += 1;
+                match self.ledger.check(&logged.block, Signatures::Verified(transactions)) {
+                    Ok(applied) => {
+                        records.push(codec::encode(&*logged));
+                        sealed.extend(self.take_over(&logged, applied));
+                    }
+                    Err(BlockError::State(error)) => outcome = Err(Stuck::State(error)),
+                    Err(error) => {
+                        outcome = Err(Stuck::Block(error));
+                        self.peers.catch_up.fail(from);
+                    }
+                }
+                if outcome.is_err() {
+                    blocks.clear();
+                    return false;
                 }
             }
+            true
+        });
+        for (body, _) in blocks {
+            self.peers.catch_up.keep(body);
         }
         let outputs = self.outputs.split_off(told);
         if !records.is_empty() {
             self.unwritten = Some(Unwritten { first, records, outputs, sealed });
             self.write_taken(now)?;
         }
-        fault.map_or(Ok(()), Err)
+        outcome
     }
 
     /// Puts on the card what the ledger has taken, and tells of it.
@@ -91,47 +119,38 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         self.tidy_mempool(now, &sealed)
     }
 
-    /// Decodes blocks and verifies all signatures of them together. Where one is not what was
-    /// decided, its giver is told off, and nothing is taken until another peer has given it.
-    fn verified(&mut self, mut ready: Vec<Body>) -> Option<Vec<(Body, Vec<Transaction>)>> {
-        let (mut parts, mut decoded, mut ends) = (Parts::default(), Vec::new(), Vec::new());
+    /// Decodes blocks, and collects what is to be verified of them, in parts. Where one is not what
+    /// its header commits to, its giver is told off, and nothing is taken until another peer has
+    /// given it.
+    fn collected(&mut self, ready: Vec<Body>) -> Option<(Collected, Vec<Part>)> {
+        let (mut parts, mut decoded) = (Vec::<Part>::new(), Vec::new());
         let mut bad = None;
         for (at, body) in ready.iter().enumerate() {
             let is_last = at + 1 == ready.len();
-            match self.collect(body, at == 0, is_last, parts.next()) {
+            if parts.last().is_none_or(|part| part.batch.len() >= PART) {
+                parts.push(Part { batch: Batch::with_capacity(PART), first: at, ends: Vec::new() });
+            }
+            let Some(part) = parts.last_mut() else { break };
+            match self.collect(body, at == 0, is_last, &mut part.batch) {
                 Ok(transactions) => decoded.push(transactions),
                 Err(error) => {
                     bad = Some((at, error));
                     break;
                 }
             }
-            ends.push(parts.len());
+            part.ends.push(part.batch.len());
         }
-        if bad.is_none()
-            && let Some(first) = parts.first_invalid()
-        {
-            let at = ends.iter().position(|end| *end > first).unwrap_or_default();
-            bad = Some((at, BlockError::Signature));
-        }
-        if let Some((bad, error)) = bad {
-            for (at, body) in ready.into_iter().enumerate() {
-                if at == bad {
-                    self.caught(body.from, error.to_string());
-                } else {
-                    self.peers.catch_up.keep(body);
-                }
+        let Some((bad, error)) = bad else {
+            return Some((ready.into_iter().zip(decoded).collect(), parts));
+        };
+        for (at, body) in ready.into_iter().enumerate() {
+            if at == bad {
+                self.caught(body.from, error.to_string());
+            } else {
+                self.peers.catch_up.keep(body);
             }
-            return None;
         }
-        let mut next: Option<Certificate> = None;
-        for body in ready.iter_mut().rev() {
-            // What stands in the next block is what everybody has, and was verified here.
-            if let Some(certificate) = next.take() {
-                body.logged.certificate = certificate;
-            }
-            next.clone_from(&body.logged.block.parent_certificate);
-        }
-        Some(ready.into_iter().zip(decoded).collect())
+        None
     }
 
     /// Collects the signatures of a block whose id is proven: of its transactions, of its parent's
@@ -164,53 +183,56 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
     }
 }
 
-/// Signatures in the order they were collected, in parts that are verified side by side.
-#[derive(Default)]
-struct Parts(Vec<Batch>);
+/// Blocks by rising height, with their transactions.
+type Collected = VecDeque<(Body, Vec<Transaction>)>;
 
-impl Parts {
-    /// The part that has room.
-    fn next(&mut self) -> &mut Batch {
-        if self.0.last().is_none_or(|last| last.len() >= PART) {
-            self.0.push(Batch::with_capacity(PART));
-        }
-        let last = self.0.len() - 1;
-        &mut self.0[last]
+/// Some blocks whose signatures are verified together.
+struct Part {
+    batch: Batch,
+    /// The place of its first block among all that are taken.
+    first: usize,
+    /// Up to which place in the batch the signatures of each block go.
+    ends: Vec<usize>,
+}
+
+impl Part {
+    /// The place after its last block.
+    fn end(&self) -> usize {
+        self.first + self.ends.len()
     }
 
-    fn len(&self) -> usize {
-        self.0.iter().map(Batch::len).sum()
+    /// The place of the block with a signature, among all that are taken.
+    fn block_of(&self, signature: Option<usize>) -> Option<usize> {
+        let signature = signature?;
+        Some(self.first + self.ends.iter().take_while(|end| **end <= signature).count())
     }
+}
 
-    /// Verifies all of them; gives the place of the first one that is not valid, if there is one.
-    fn first_invalid(&self) -> Option<usize> {
-        let (first, others) = self.0.split_first()?;
-        let valid = std::thread::scope(|scope| {
-            let verify = |part| {
-                let thread = std::thread::Builder::new().name("verifier".into());
-                (part, thread.spawn_scoped(scope, move || Batch::verify(part)))
-            };
-            let others: Vec<_> = others.iter().map(verify).collect();
-            let first = first.verify();
-            // What no thread has verified to its end is verified here.
-            let others = others.into_iter().map(|(part, thread)| match thread {
-                Ok(thread) => thread.join().unwrap_or_else(|_| part.verify()),
-                Err(_) => part.verify(),
-            });
-            others.fold(first, |all, part| all && part)
-        });
-        if valid {
-            return None;
-        }
-        let mut before = 0;
-        for part in &self.0 {
-            if let Some(at) = part.first_invalid() {
-                return Some(before + at);
+/// Verifies parts one after another in a thread of its own, and gives each with the place of its
+/// first signature that is not valid to `judge`, until that says no.
+fn verified_in_order(parts: &[Part], mut judge: impl FnMut(&Part, Option<usize>) -> bool) {
+    let (tell, told) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("verifier".into());
+        let verify = move || {
+            for part in parts {
+                // Nobody listens any more where one before it was bad.
+                if tell.send(part.batch.verify()).is_err() {
+                    return;
+                }
             }
-            before += part.len();
+        };
+        // Without a thread nothing is told, and all is verified here.
+        let _thread = thread.spawn_scoped(scope, verify).ok();
+        for part in parts {
+            let is_valid = told.recv().unwrap_or_else(|_| part.batch.verify());
+            let invalid = if is_valid { None } else { part.batch.first_invalid() };
+            if !judge(part, invalid) {
+                break;
+            }
         }
-        None
-    }
+        drop(told);
+    });
 }
 
 #[cfg(test)]
@@ -220,25 +242,42 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_first_bad_signature_is_found_in_every_part() {
+    /// So many parts of five blocks with three signatures each, of which some are bad.
+    fn parts(count: usize, bad: &[usize]) -> Vec<Part> {
         let key = SigningKey::from_seed(&[1; 32]);
         let (good, other) = (Digest32::new([2; 32]), Digest32::new([3; 32]));
         let signature = key.sign(&good);
-        let first_invalid = |bad: &[usize]| {
-            let mut parts = Parts::default();
-            for at in 0..2 * PART + 5 {
-                let digest = if bad.contains(&at) { other } else { good };
-                parts.next().push(key.public(), digest, signature);
+        let mut all = 0;
+        let mut part = |number| {
+            let (mut batch, mut ends) = (Batch::default(), Vec::new());
+            for _ in 0..5 {
+                for _ in 0..3 {
+                    let digest = if bad.contains(&all) { other } else { good };
+                    batch.push(key.public(), digest, signature);
+                    all += 1;
+                }
+                ends.push(batch.len());
             }
-            assert_eq!((parts.0.len(), parts.len()), (3, 2 * PART + 5));
-            parts.first_invalid()
+            Part { batch, first: number * 5, ends }
         };
-        assert_eq!(Parts::default().first_invalid(), None);
-        assert_eq!(first_invalid(&[]), None);
-        for bad in [0, PART - 1, PART, 2 * PART, 2 * PART + 4] {
-            assert_eq!(first_invalid(&[bad]), Some(bad));
-        }
-        assert_eq!(first_invalid(&[PART + 7, 2 * PART]), Some(PART + 7));
+        (0..count).map(&mut part).collect()
+    }
+
+    #[test]
+    fn the_block_of_the_first_bad_signature_is_found_and_nothing_is_judged_after_it() {
+        let judged = |bad: &[usize]| {
+            let mut judged = Vec::new();
+            verified_in_order(&parts(3, bad), |part, invalid| {
+                judged.push((part.end(), part.block_of(invalid)));
+                invalid.is_none()
+            });
+            judged
+        };
+        assert_eq!(judged(&[]), [(5, None), (10, None), (15, None)]);
+        assert_eq!(judged(&[0]), [(5, Some(0))]);
+        assert_eq!(judged(&[14]), [(5, Some(4))]);
+        assert_eq!(judged(&[15, 40]), [(5, None), (10, Some(5))]);
+        assert_eq!(judged(&[44]), [(5, None), (10, None), (15, Some(14))]);
+        verified_in_order(&[], |_, _| unreachable!("nothing is there"));
     }
 }

@@ -37,11 +37,11 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn new(from: PeerId, logged: LoggedBlock) -> Self {
+    pub(super) fn new(from: PeerId, logged: Box<LoggedBlock>) -> Self {
         let of_one = |raw: &goodwatt_chain::block::RawTransaction| raw.0.len() + size_of_val(raw);
         let transactions: usize = logged.block.transactions.iter().map(of_one).sum();
         let bytes = size_of::<LoggedBlock>() + transactions;
-        Self { from, bytes, logged: Box::new(logged) }
+        Self { from, bytes, logged }
     }
 
     /// How many signatures have to be verified for it.

@@ -289,8 +289,10 @@ impl Stage {
                 Some(Message::Headers(headers.collect()))
             }
             Message::WantBlocks { from, count } => {
-                let blocks: Vec<LoggedBlock> =
-                    self.part(*from, *count).filter_map(|logged| body(manner, logged)).collect();
+                let blocks: Vec<Box<LoggedBlock>> = self
+                    .part(*from, *count)
+                    .filter_map(|logged| body(manner, logged).map(Box::new))
+                    .collect();
                 self.given[peer] += blocks.len();
                 Some(Message::Blocks(blocks))
             }
