@@ -19,7 +19,7 @@ use crate::validator::Validator;
 /// How many signatures are awaited before blocks are taken over: these take 0.5 MB.
 const BATCH: usize = 2_048;
 /// How many are verified together, while the blocks before them are carried out.
-const PART: usize = BATCH / 4;
+const PART: usize = BATCH / 2;
 
 /// Blocks that the ledger has taken and the card has not yet. Until it has, nobody is told, and
 /// the state does not go onto the card.
