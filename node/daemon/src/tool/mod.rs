@@ -8,6 +8,8 @@ mod daemon;
 mod demo;
 pub mod error;
 mod files;
+#[cfg(feature = "finger")]
+mod finger;
 mod guard;
 mod init;
 mod key;
@@ -85,6 +87,8 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         Command::Signing { state, clock_is_right } => signing(context, state, clock_is_right),
         Command::Power => show::power(context),
         Command::Bench { names, work } => bench::run(context, &names, work.as_deref()),
+        #[cfg(feature = "finger")]
+        Command::Finger(command) => finger::run(context, command),
         Command::Sim(args) => sim::run(context, &args),
         Command::Genesis(command) => genesis(context, command),
         Command::Man { folder } => write_man_pages(&folder),

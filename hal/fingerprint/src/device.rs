@@ -1,0 +1,121 @@
+//! The board's own secret: without it a copied card is worth nothing.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// Thirty-two bytes that only this board has.
+pub trait DeviceSecret {
+    /// What it is, for people: where it lies and what that is worth.
+    fn name(&self) -> &'static str;
+
+    /// A key of its own for a purpose.
+    ///
+    /// # Errors
+    /// Where the secret cannot be read.
+    fn key(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, DeviceError>;
+}
+
+/// Why there is no device secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The file cannot be read or made.
+    #[error(
+        "the device secret {path} cannot be read: {error}; it is needed beside finger and PIN, and without it only the 24 words help"
+    )]
+    Io {
+        /// Its path.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Others may read it.
+    #[error("others may read the device secret {path}: make it yours alone with chmod 600")]
+    Open {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// It is not 32 bytes.
+    #[error("the device secret {path} is damaged: it has not 32 bytes; only the 24 words help")]
+    Damaged {
+        /// Its path.
+        path: PathBuf,
+    },
+}
+
+/// A file that only its owner can read: it protects from whoever gets the helper data alone, not
+/// from whoever copies the whole card.
+#[derive(Clone, Debug)]
+pub struct SecretFile(PathBuf);
+
+impl SecretFile {
+    /// The secret at a path, which is read when it is needed.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Makes a fresh secret where there is none; an existing one stays.
+    ///
+    /// # Errors
+    /// Where the file cannot be written durably, or the system has no random numbers.
+    pub fn create(path: &Path) -> Result<Self, DeviceError> {
+        let failed = |error| DeviceError::Io { path: path.to_owned(), error };
+        let secret = Self::at(path);
+        if path.exists() {
+            secret.read()?;
+            return Ok(secret);
+        }
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(bytes.as_mut_slice()).map_err(io::Error::other).map_err(failed)?;
+        crate::durable::write(path, bytes.as_slice()).map_err(failed)?;
+        Ok(secret)
+    }
+
+    fn read(&self) -> Result<Zeroizing<[u8; 32]>, DeviceError> {
+        let failed = |error| DeviceError::Io { path: self.0.clone(), error };
+        let mut file = File::open(&self.0).map_err(failed)?;
+        if file.metadata().map_err(failed)?.mode() & 0o077 != 0 {
+            return Err(DeviceError::Open { path: self.0.clone() });
+        }
+        let mut bytes = Zeroizing::new([0; 33]);
+        let count = fill(&mut file, bytes.as_mut_slice()).map_err(failed)?;
+        let secret = bytes.first_chunk().filter(|_| count == 32);
+        secret.map(|s| Zeroizing::new(*s)).ok_or(DeviceError::Damaged { path: self.0.clone() })
+    }
+}
+
+fn fill(file: &mut File, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    while count < bytes.len() {
+        match file.read(&mut bytes[count..])? {
+            0 => break,
+            more => count += more,
+        }
+    }
+    Ok(count)
+}
+
+impl DeviceSecret for SecretFile {
+    fn name(&self) -> &'static str {
+        "a file on the card, readable by its owner only"
+    }
+
+    fn key(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, DeviceError> {
+        Ok(derive(&*self.read()?, purpose))
+    }
+}
+
+/// SHA-256 over the length of the purpose, the purpose, and the secret.
+pub(crate) fn derive(secret: &[u8], purpose: &str) -> Zeroizing<[u8; 32]> {
+    let mut hash = Sha256::new();
+    hash.update([purpose.len() as u8]);
+    hash.update(purpose);
+    hash.update(secret);
+    Zeroizing::new(hash.finalize().into())
+}
