@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 
-import serial
 from PIL import Image
 from pyfingerprint.pyfingerprint import PyFingerprint
 
@@ -28,10 +27,6 @@ def main(simulator):
         sensor = subprocess.Popen([simulator, "--images", prints], stdout=subprocess.PIPE, text=True)
         try:
             port = sensor.stdout.readline().strip()
-            # A sensor says once that it has power, and the client knows nothing of that.
-            with serial.Serial(port, 57600, timeout=5) as line:
-                if line.read(1) != b"\x55":
-                    sys.exit("the simulator did not say that it is ready")
             client = PyFingerprint(port, 57600, 0xFFFFFFFF, 0x00000000)
             if not client.verifyPassword():
                 sys.exit("the simulator refused the factory's password")
@@ -40,7 +35,7 @@ def main(simulator):
             copy = os.path.join(folder, "copy.bmp")
             client.downloadImage(copy)
             with Image.open(copy) as fetched:
-                if list(fetched.getdata()) != greys:
+                if fetched.tobytes() != bytes(greys):
                     sys.exit("the image came, and it is another one")
             print(f"note: pyfingerprint read {WIDTH} x {HEIGHT} pixels, storage capacity", client.getStorageCapacity())
         finally:

@@ -118,7 +118,10 @@ fn peak_kib(mut status: File) -> io::Result<u64> {
 /// From here on: compute, allocate, read and write what is open; anything else ends the process.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn lock_in() -> Result<(), WorkerError> {
-    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+    use seccompiler::{
+        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+        SeccompRule, apply_filter,
+    };
     let failed = |error: &dyn std::fmt::Display| WorkerError::Sandbox(error.to_string());
     let allowed = [
         libc::SYS_read,
@@ -139,7 +142,17 @@ fn lock_in() -> Result<(), WorkerError> {
         libc::SYS_exit,
         libc::SYS_exit_group,
     ];
-    let rules = allowed.into_iter().map(|call| (call, Vec::new())).collect();
+    // Builds with debug assertions ask, before they close a file, whether it is open.
+    let is_open = SeccompCondition::new(
+        1,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        u64::from(libc::F_GETFD.unsigned_abs()),
+    );
+    let is_open =
+        is_open.and_then(|asks| SeccompRule::new(vec![asks])).map_err(|e| failed(&e))?;
+    let always = allowed.into_iter().map(|call| (call, Vec::new()));
+    let rules = always.chain([(libc::SYS_fcntl, vec![is_open])]).collect();
     let arch = std::env::consts::ARCH.try_into().map_err(|e| failed(&e))?;
     let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch);
     let program: BpfProgram = filter.and_then(TryInto::try_into).map_err(|e| failed(&e))?;

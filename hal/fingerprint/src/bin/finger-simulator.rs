@@ -113,12 +113,13 @@ fn serve(options: &Options) -> io::Result<()> {
     let mut modes = tcgetattr(&port)?;
     modes.make_raw();
     tcsetattr(&port, OptionalActions::Now, &modes)?;
+    let mut simulator = Simulator::new(images, options.fault);
+    let mut line = File::from(host);
+    // Said before anybody can listen, as by a sensor that had power for long.
+    line.write_all(&simulator.ready())?;
     let mut out = io::stdout().lock();
     writeln!(out, "{name}")?;
     out.flush()?;
-    let mut simulator = Simulator::new(images, options.fault);
-    let mut line = File::from(host);
-    line.write_all(&simulator.ready())?;
     let mut buffer = [0; 512];
     let mut waiting: VecDeque<u8> = VecDeque::new();
     loop {
