@@ -149,8 +149,7 @@ fn lock_in() -> Result<(), WorkerError> {
         SeccompCmpOp::Eq,
         u64::from(libc::F_GETFD.unsigned_abs()),
     );
-    let is_open =
-        is_open.and_then(|asks| SeccompRule::new(vec![asks])).map_err(|e| failed(&e))?;
+    let is_open = is_open.and_then(|asks| SeccompRule::new(vec![asks])).map_err(|e| failed(&e))?;
     let always = allowed.into_iter().map(|call| (call, Vec::new()));
     let rules = always.chain([(libc::SYS_fcntl, vec![is_open])]).collect();
     let arch = std::env::consts::ARCH.try_into().map_err(|e| failed(&e))?;

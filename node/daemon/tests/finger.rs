@@ -9,10 +9,8 @@ use goodwatt_fingerprint::image::Image;
 use goodwatt_fingerprint::synthetic::{Finger, Placement};
 
 fn goodwatt(arguments: &[&str], folder: &Path) -> Output {
-    let tool = Command::new(env!("CARGO_BIN_EXE_goodwatt"))
-        .args(arguments)
-        .current_dir(folder)
-        .output();
+    let tool =
+        Command::new(env!("CARGO_BIN_EXE_goodwatt")).args(arguments).current_dir(folder).output();
     tool.expect("the tool starts")
 }
 
