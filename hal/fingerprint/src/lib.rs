@@ -1,6 +1,6 @@
 //! A finger as one factor of a key: what a sensor's image is made into, and what it opens.
 //!
-//! An [`image`](crate::image) becomes minutiae ([`extract`]), five placements become one finger
+//! An [`image`] becomes minutiae ([`extract`]), five placements become one finger
 //! ([`fuse`]), and that a [`vault`] which only enough of the same minutiae open again. Nothing of a
 //! finger is kept but the vault. What the sensor itself says about a finger is never asked.
 //!
