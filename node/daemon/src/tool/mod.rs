@@ -6,6 +6,7 @@ mod check;
 mod context;
 mod daemon;
 mod demo;
+mod energy;
 pub mod error;
 mod files;
 #[cfg(feature = "finger")]
@@ -18,6 +19,7 @@ pub mod light;
 mod output;
 mod pages;
 mod peers;
+mod power;
 mod scratch;
 mod sending;
 mod show;
@@ -85,7 +87,8 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         Command::Guard(GuardCommand::Export) => guard::export(context),
         Command::Guard(GuardCommand::Import { file }) => guard::import(context, &file),
         Command::Signing { state, clock_is_right } => signing(context, state, clock_is_right),
-        Command::Power => show::power(context),
+        Command::Power(args) => power::run(context, args),
+        Command::Energy => energy::run(context),
         Command::Bench { names, work } => bench::run(context, &names, work.as_deref()),
         #[cfg(feature = "finger")]
         Command::Finger(command) => finger::run(context, command),
