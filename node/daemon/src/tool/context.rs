@@ -10,7 +10,7 @@ use super::error::ToolError;
 use super::output::Output;
 use crate::client::Client;
 use crate::config::{Config, Loaded};
-use crate::keystore::{KeyFile, Passphrase, PassphraseSource, Secret};
+use crate::keystore::{KeyFile, Passphrase, PassphraseSource, Secret, Seed};
 
 /// The configuration's name in a validator's folder.
 pub(super) const CONFIG_FILE: &str = "goodwatt.toml";
@@ -79,6 +79,10 @@ impl Context {
     /// # Errors
     /// When the file is missing or damaged, or the passphrase is wrong.
     pub(super) fn owner_key(&self) -> Result<SigningKey, ToolError> {
+        #[cfg(feature = "finger")]
+        if let Some(key) = super::finger::owner_key(self)? {
+            return Ok(key);
+        }
         self.signing_key(&self.config()?.validator.key_file)
     }
 
@@ -104,6 +108,15 @@ impl Context {
         self.passphrase_source().read().map_err(ToolError::failed)
     }
 
+    /// What opens a key that is enrolled; a person is asked this question.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    #[cfg(feature = "finger")]
+    pub(super) fn passphrase_as(&self, question: &str) -> Result<Passphrase, ToolError> {
+        self.passphrase_source().read_as(question).map_err(ToolError::failed)
+    }
+
     /// A passphrase for a new key, asked for twice.
     ///
     /// # Errors
@@ -127,6 +140,10 @@ impl Context {
         if let Some(address) = address {
             return Ok(address);
         }
+        #[cfg(feature = "finger")]
+        if let Some(address) = super::finger::address(self)? {
+            return address.parse().map_err(ToolError::failed);
+        }
         let file = KeyFile::load(&self.config()?.validator.key_file).map_err(ToolError::failed)?;
         file.public().parse().map_err(ToolError::failed)
     }
@@ -134,7 +151,12 @@ impl Context {
 
 /// The key of the first account below a root.
 pub(super) fn account_key(root: &crate::keystore::RootSecret) -> SigningKey {
-    SigningKey::from_seed(root.account_seed(ACCOUNT).as_bytes())
+    SigningKey::from_seed(account_seed(root).as_bytes())
+}
+
+/// The seed of the first account below a root.
+pub(super) fn account_seed(root: &crate::keystore::RootSecret) -> Seed {
+    root.account_seed(ACCOUNT)
 }
 
 /// Reads and checks a genesis file.
