@@ -1,52 +1,14 @@
-//! The board's own secret: without it a copied card is worth nothing.
+//! A device secret in a file: for boards that have nothing better.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// Thirty-two bytes that only this board has.
-pub trait DeviceSecret {
-    /// What it is, for people: where it lies and what that is worth.
-    fn name(&self) -> &'static str;
-
-    /// A key of its own for a purpose.
-    ///
-    /// # Errors
-    /// Where the secret cannot be read.
-    fn key(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, DeviceError>;
-}
-
-/// Why there is no device secret.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeviceError {
-    /// The file cannot be read or made.
-    #[error(
-        "the device secret {path} cannot be read: {error}; it is needed beside finger and PIN, and without it only the 24 words help"
-    )]
-    Io {
-        /// Its path.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// Others may read it.
-    #[error("others may read the device secret {path}: make it yours alone with chmod 600")]
-    Open {
-        /// Its path.
-        path: PathBuf,
-    },
-    /// It is not 32 bytes.
-    #[error("the device secret {path} is damaged: it has not 32 bytes; only the 24 words help")]
-    Damaged {
-        /// Its path.
-        path: PathBuf,
-    },
-}
+use super::{DeviceError, DeviceSecret, derive};
+use crate::durable;
 
 /// A file that only its owner can read: it protects from whoever gets the helper data alone, not
 /// from whoever copies the whole card.
@@ -73,7 +35,7 @@ impl SecretFile {
         }
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(bytes.as_mut_slice()).map_err(io::Error::other).map_err(failed)?;
-        crate::durable::write(path, bytes.as_slice()).map_err(failed)?;
+        durable::write(path, bytes.as_slice()).map_err(failed)?;
         Ok(secret)
     }
 
@@ -109,13 +71,4 @@ impl DeviceSecret for SecretFile {
     fn key(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, DeviceError> {
         Ok(derive(&*self.read()?, purpose))
     }
-}
-
-/// SHA-256 over the length of the purpose, the purpose, and the secret.
-pub(crate) fn derive(secret: &[u8], purpose: &str) -> Zeroizing<[u8; 32]> {
-    let mut hash = Sha256::new();
-    hash.update([purpose.len() as u8]);
-    hash.update(purpose);
-    hash.update(secret);
-    Zeroizing::new(hash.finalize().into())
 }
