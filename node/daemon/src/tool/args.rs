@@ -8,6 +8,8 @@ use goodwatt_chain::hash::AssociationId;
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::transaction::Category;
 use goodwatt_chain::units::Grains;
+#[cfg(feature = "finger")]
+use goodwatt_fingerprint::device::Kind;
 use goodwatt_units::MicroWatts;
 
 use super::light::{Checkpoint, Node};
@@ -477,7 +479,11 @@ pub enum KeyCommand {
     /// Open the enrolled key, and keep it in memory for a quarter of an hour
     #[cfg(feature = "finger")]
     #[command(
-        after_help = "Kept is the account's key, not the root, in XDG_RUNTIME_DIR or below /run, where it is
+        after_help = "Where `buy_slots` is set, the running daemon gets the account's key, too: it then buys a slot in
+each epoch at `slot_price`, never above `spending_cap_per_epoch`, until it ends or `key lock`. The
+key is in its memory alone; the cap is a promise of the daemon, not of the chain.
+
+Kept is the account's key, not the root, in XDG_RUNTIME_DIR or below /run, where it is
 of no use after its time. Without `unlock` each payment asks for finger and PIN.
 --passphrase-file names a file with the PIN."
     )]
@@ -529,6 +535,10 @@ pub struct EnrollArgs {
     /// A passphrase instead of finger and PIN: for boards without a sensor
     #[arg(long)]
     pub no_finger: bool,
+    /// Where the board's own secret lies: `file`, on the card; `otp`, in a Raspberry Pi 4's or 5's
+    /// own memory; `tpm`, in a TPM 2.0
+    #[arg(long, default_value_t = Kind::File)]
+    pub device: Kind,
 }
 
 /// `goodwatt slot`.

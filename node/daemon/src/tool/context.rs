@@ -67,11 +67,18 @@ impl Context {
     /// # Errors
     /// When no daemon listens.
     pub(super) fn connect(&self) -> Result<Client, ToolError> {
-        let socket = match &self.common.socket {
-            Some(socket) => socket.clone(),
-            None => self.config()?.api.socket,
-        };
-        Ok(Client::connect(&socket)?)
+        Ok(Client::connect(&self.socket()?)?)
+    }
+
+    /// The daemon's control socket.
+    ///
+    /// # Errors
+    /// When the configuration is missing or wrong.
+    pub(super) fn socket(&self) -> Result<PathBuf, ToolError> {
+        match &self.common.socket {
+            Some(socket) => Ok(socket.clone()),
+            None => Ok(self.config()?.api.socket),
+        }
     }
 
     /// The owner's key, opened.
@@ -91,12 +98,20 @@ impl Context {
     /// # Errors
     /// As [`Context::owner_key`].
     pub(super) fn signing_key(&self, path: &Path) -> Result<SigningKey, ToolError> {
+        Ok(SigningKey::from_seed(self.owner_seed(path)?.as_bytes()))
+    }
+
+    /// The seed of the key in a file: of a root, that of its first account.
+    ///
+    /// # Errors
+    /// As [`Context::owner_key`].
+    pub(super) fn owner_seed(&self, path: &Path) -> Result<Seed, ToolError> {
         let file = KeyFile::load(path).map_err(ToolError::failed)?;
         let passphrase = if file.is_protected() { Some(self.passphrase()?) } else { None };
         let secret = file.open(passphrase.as_ref()).map_err(ToolError::failed)?;
         Ok(match secret {
-            Secret::Root(root) => account_key(&root),
-            Secret::Signer(seed) => SigningKey::from_seed(seed.as_bytes()),
+            Secret::Root(root) => account_seed(&root),
+            Secret::Signer(seed) => seed,
         })
     }
 

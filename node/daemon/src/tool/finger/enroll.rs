@@ -1,7 +1,9 @@
 //! `goodwatt key enroll`: a finger, a PIN and the board made to open the owner's key.
 
 use std::fmt::Write;
+use std::path::Path;
 
+use goodwatt_fingerprint::device::Kind;
 use goodwatt_fingerprint::durable;
 use goodwatt_fingerprint::enrol::{Enrolled, Enrolment, PLACEMENTS};
 use goodwatt_fingerprint::vault::Locked;
@@ -60,7 +62,10 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
     let port = args.port.clone().or_else(|| place.about().ok()??.port);
     let port = port.unwrap_or_else(|| FINGER_PORT.to_owned());
     let mode = if args.no_finger { Mode::Passphrase } else { Mode::Finger };
-    // Before anything is asked: without a sensor all answers were in vain.
+    // Before anything is asked: without sensor or board's secret all answers were in vain.
+    if args.device != Kind::File {
+        args.device.open(Path::new("")).map_err(ToolError::failed)?;
+    }
     let mut glass = match mode {
         Mode::Finger => Some(Glass::open(&port, &stop)?),
         Mode::Passphrase => None,
@@ -74,11 +79,15 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
     let pin = new_pin(mode)?;
     backup(&root, paper)?;
 
-    let device = place.make_device()?;
+    let device = place.make_device(args.device)?;
     let vault = enrolled.as_ref().map(|enrolled| &enrolled.locked);
     let wrapped = Wrapped::seal(root.as_bytes(), pin.as_bytes(), &*device, vault);
     let wrapped = wrapped.map_err(ToolError::failed)?;
-    let about = About { address: address.clone(), port: enrolled.as_ref().map(|_| port) };
+    let about = About {
+        address: address.clone(),
+        port: enrolled.as_ref().map(|_| port),
+        device: args.device.to_string(),
+    };
     stop.whole("stopped; the key is enrolled", || {
         place.commit(&wrapped, &about, &*device)?;
         // What was unlocked before opens with another finger or PIN now.

@@ -1,9 +1,12 @@
 //! `goodwatt key unlock` and `lock`, and the key wherever the owner's is needed.
 
 use std::fmt::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use goodwatt_chain::signature::SigningKey;
+use goodwatt_chain::units::Grains;
 use goodwatt_fingerprint::throttle::{TRIES, ThrottleError, Tries};
 use goodwatt_fingerprint::vault::Budget;
 use goodwatt_fingerprint::wrap::{Mode, WrapError, Wrapped};
@@ -17,7 +20,8 @@ use super::glass::Glass;
 use super::kept;
 use super::place::{About, Place};
 use super::stop::Stop;
-use crate::keystore::RootSecret;
+use crate::keystore::{RootSecret, Seed};
+use crate::protocol::{AccountSeed, Buying, Call};
 
 /// Placements that may open the key, before it counts as one wrong try.
 const OPENING: usize = 3;
@@ -29,9 +33,9 @@ pub(super) fn open_root<'a>(
     glass: &mut Option<Glass<'a>>,
     stop: &'a Stop,
 ) -> Result<RootSecret, ToolError> {
-    let device = place.device();
-    let wrapped = Wrapped::load(&place.root(), &*device).map_err(ToolError::failed)?;
     let about = place.about()?.ok_or_else(|| not_enrolled(place))?;
+    let device = place.device(&about)?;
+    let wrapped = Wrapped::load(&place.root(), &*device).map_err(ToolError::failed)?;
     let throttle = place.throttle();
     throttle.check(now(), &*device).map_err(ToolError::failed)?;
     if wrapped.mode() == Mode::Finger && glass.is_none() {
@@ -123,32 +127,86 @@ pub(super) fn now() -> u64 {
 struct Unlocked {
     address: String,
     kept_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buying: Option<Buying>,
 }
 
 /// `goodwatt key unlock`.
 pub(in crate::tool) fn unlock(context: &Context, port: Option<&str>) -> Result<(), ToolError> {
     let place = Place::of(context)?;
-    if !place.is_enrolled() {
-        return Err(not_enrolled(&place));
-    }
-    let stop = Stop::listen();
-    let root = open_root(context, &place, port, &mut None, &stop)?;
-    let address = account_key(&root).public().to_string();
-    let kept = kept::keep(account_seed(&root), &address)?;
-    let kept_seconds = if kept { kept::LIFE.as_secs() } else { 0 };
-    let unlocked = Unlocked { address, kept_seconds };
-    let text = |page: &mut String| {
-        writeln!(page, "unlocked  {}", unlocked.address)?;
-        match kept {
-            true => {
-                writeln!(page, "For {} minutes, or until `goodwatt key lock`.", kept_seconds / 60)
-            }
-            false => {
-                writeln!(page, "Kept nowhere: no folder in memory is yours (XDG_RUNTIME_DIR).")
-            }
+    let buys = context.config()?.validator.buy_slots;
+    let seed = if place.key_file.exists() {
+        if !buys {
+            return Err(ToolError::failed(format!(
+                "{} needs no unlocking: only an enrolled key does, or one that buys slots by \
+                itself (`buy_slots` in the configuration)",
+                place.key_file.display()
+            )));
         }
+        context.owner_seed(&place.key_file)?
+    } else if place.is_enrolled() {
+        let stop = Stop::listen();
+        account_seed(&open_root(context, &place, port, &mut None, &stop)?)
+    } else {
+        return Err(not_enrolled(&place));
     };
-    Ok(context.output.print(&unlocked, text)?)
+    let address = SigningKey::from_seed(seed.as_bytes()).public().to_string();
+    let buying = if buys { Some(start_buying(context, &seed)?) } else { None };
+    let kept = !place.key_file.exists() && kept::keep(seed, &address)?;
+    let kept_seconds = if kept { kept::LIFE.as_secs() } else { 0 };
+    let unlocked = Unlocked { address, kept_seconds, buying };
+    Ok(context.output.print(&unlocked, |page| unlocked_text(page, &unlocked, &place))?)
+}
+
+fn unlocked_text(page: &mut String, unlocked: &Unlocked, place: &Place) -> std::fmt::Result {
+    writeln!(page, "unlocked  {}", unlocked.address)?;
+    if let Some(buying) = &unlocked.buying {
+        buying_text(page, buying)?;
+    }
+    match unlocked.kept_seconds {
+        _ if place.key_file.exists() => Ok(()),
+        0 => writeln!(page, "Kept nowhere: no folder in memory is yours (XDG_RUNTIME_DIR)."),
+        kept => writeln!(page, "For {} minutes, or until `goodwatt key lock`.", kept / 60),
+    }
+}
+
+/// What the daemon buys.
+pub(super) fn buying_text(page: &mut String, buying: &Buying) -> std::fmt::Result {
+    let Some(buyer) = &buying.buyer else {
+        return writeln!(page, "slots     none are bought: goodwatt key unlock");
+    };
+    let grains = |count| Grains::new(count).unwrap_or(Grains::ZERO);
+    let (price, cap) = (grains(buying.price_grains), grains(buying.cap_grains));
+    writeln!(page, "slots     one an epoch for {price}, {cap} at most, by {buyer}")?;
+    match &buying.last {
+        Some(last) => writeln!(page, "          {last}"),
+        None => Ok(()),
+    }
+}
+
+/// Gives the daemon the account's key, with what it may spend. It goes over the control socket,
+/// and only to the user who owns the daemon's data.
+fn start_buying(context: &Context, seed: &Seed) -> Result<Buying, ToolError> {
+    let config = context.config()?;
+    let owner = |path: &Path| {
+        let told = std::fs::metadata(path);
+        told.map(|told| told.uid())
+            .map_err(|error| ToolError::failed(format!("{}: {error}", path.display())))
+    };
+    let mut client = context.connect()?;
+    let (socket, data) = (context.socket()?, &config.node.data_dir);
+    if owner(&socket)? != owner(data)? {
+        return Err(ToolError::failed(format!(
+            "{} and {} belong to two users: the key is not given to a stranger",
+            socket.display(),
+            data.display()
+        )));
+    }
+    Ok(client.call(Call::BuySlots {
+        seed: AccountSeed::new(seed),
+        price_grains: config.validator.slot_price.get(),
+        cap_grains: config.validator.spending_cap_per_epoch.get(),
+    })?)
 }
 
 /// The owner's key where an enrolment stands in for a key file; nothing where none does.
@@ -183,16 +241,35 @@ pub(in crate::tool) fn address(context: &Context) -> Result<Option<String>, Tool
 #[derive(Serialize)]
 struct Locked {
     was_unlocked: bool,
+    stopped_buying: bool,
 }
 
 /// `goodwatt key lock`.
 pub(in crate::tool) fn lock(context: &Context) -> Result<(), ToolError> {
     let place = Place::of(context)?;
-    let about = place.about()?.ok_or_else(|| not_enrolled(&place))?;
-    let locked = Locked { was_unlocked: kept::forget(&about.address)? };
-    let text = |page: &mut String| match locked.was_unlocked {
-        true => writeln!(page, "locked"),
-        false => writeln!(page, "locked; it was before"),
+    let about = place.about()?;
+    let buys = context.config()?.validator.buy_slots;
+    if about.is_none() && !buys {
+        return Err(not_enrolled(&place));
+    }
+    let was_unlocked = match &about {
+        Some(about) => kept::forget(&about.address)?,
+        None => false,
+    };
+    // A daemon that does not run has no key either.
+    let stopped_buying = match context.connect() {
+        Ok(mut client) if buys => {
+            let before: Buying = client.call(Call::Buying)?;
+            client.call::<Buying>(Call::StopBuying)?;
+            before.buyer.is_some()
+        }
+        _ => false,
+    };
+    let locked = Locked { was_unlocked, stopped_buying };
+    let text = |page: &mut String| match locked {
+        Locked { stopped_buying: true, .. } => writeln!(page, "locked; no more slots are bought"),
+        Locked { was_unlocked: true, .. } => writeln!(page, "locked"),
+        _ => writeln!(page, "locked; it was before"),
     };
     Ok(context.output.print(&locked, text)?)
 }

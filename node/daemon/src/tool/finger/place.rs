@@ -1,9 +1,9 @@
 //! Where an enrolment lies, and the order in which it is written.
 //!
 //! Beside the key file `owner.key` there is a folder `owner.finger`, for its owner's eyes only:
-//! - `device`: the board's own secret, where it has no better place;
+//! - `device`: the board's own secret, where it is kept in a file;
 //! - `tries`: the counter of wrong tries;
-//! - `about`: the address and the sensor's port, as JSON; nothing secret;
+//! - `about`: address, sensor's port, and where the board's secret lies, as JSON; nothing secret;
 //! - `root`: the root secret under finger, PIN and board.
 //!
 //! Each is replaced whole, and `root` comes last: until it takes its place the former enrolment is
@@ -15,7 +15,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use goodwatt_fingerprint::device::{DeviceError, DeviceSecret, SecretFile};
+use goodwatt_fingerprint::device::{DeviceSecret, Kind, SecretFile};
 use goodwatt_fingerprint::durable;
 use goodwatt_fingerprint::throttle::Throttle;
 use goodwatt_fingerprint::wrap::Wrapped;
@@ -35,6 +35,8 @@ pub(super) struct About {
     pub(super) address: String,
     /// The sensor's port; none where no finger is needed.
     pub(super) port: Option<String>,
+    /// Where the board's own secret lies: the name of a [`Kind`].
+    pub(super) device: String,
 }
 
 /// The files of one enrolment.
@@ -91,20 +93,26 @@ impl Place {
         Throttle::at(&self.tries_path())
     }
 
-    /// The board's secret.
-    pub(super) fn device(&self) -> Box<dyn DeviceSecret> {
-        Box::new(SecretFile::at(&self.device_path()))
+    /// The board's secret of an enrolment.
+    ///
+    /// # Errors
+    /// Where this program or this board has none of the kind.
+    pub(super) fn device(&self, about: &About) -> Result<Box<dyn DeviceSecret>, ToolError> {
+        match about.device.parse().map_err(ToolError::failed)? {
+            // One that is gone is not made anew: it would be another one.
+            Kind::File => Ok(Box::new(SecretFile::at(&self.device_path()))),
+            kind => kind.open(&self.device_path()).map_err(ToolError::failed),
+        }
     }
 
-    /// The board's secret, made where there is none.
+    /// The board's secret for a new enrolment; a file is made where there is none.
     ///
     /// # Errors
     /// Where it cannot be made or read.
-    pub(super) fn make_device(&self) -> Result<Box<dyn DeviceSecret>, ToolError> {
+    pub(super) fn make_device(&self, kind: Kind) -> Result<Box<dyn DeviceSecret>, ToolError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
         made.and_then(|()| sync(self.folder.parent())).map_err(|error| self.failed(&error))?;
-        let secret: Result<SecretFile, DeviceError> = SecretFile::create(&self.device_path());
-        Ok(Box::new(secret.map_err(ToolError::failed)?))
+        kind.open(&self.device_path()).map_err(ToolError::failed)
     }
 
     /// What is known of the enrolment, or nothing where there is none.

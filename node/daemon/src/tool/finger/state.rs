@@ -12,10 +12,11 @@ use super::super::context::Context;
 use super::super::error::ToolError;
 use super::super::output::note;
 use super::kept;
-use super::opening::{not_enrolled, now, opens_with};
+use super::opening::{buying_text, not_enrolled, now, opens_with};
 use super::place::Place;
 use super::questions::ask;
 use super::stop::Stop;
+use crate::protocol::{Buying, Call};
 
 #[derive(Serialize)]
 struct Revoked {
@@ -65,6 +66,9 @@ struct KeyStatus {
     wait_seconds: u64,
     unlocked_seconds: u64,
     key_file: bool,
+    /// What the daemon buys, where it is to buy slots and runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buying: Option<Buying>,
     /// What is wrong with the enrolment.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
@@ -83,6 +87,7 @@ pub(in crate::tool) fn status(context: &Context) -> Result<(), ToolError> {
         wait_seconds: 0,
         unlocked_seconds: 0,
         key_file: place.key_file.exists(),
+        buying: buying(context)?,
         fault: None,
     };
     if status.enrolled
@@ -96,14 +101,21 @@ pub(in crate::tool) fn status(context: &Context) -> Result<(), ToolError> {
     Ok(context.output.print(&status, |page| status_text(page, &status, &place))?)
 }
 
-fn look(place: &Place, status: &mut KeyStatus) -> Result<(), ToolError> {
-    if let Some(about) = place.about()? {
-        let left = kept::left(&about.address).unwrap_or(Duration::ZERO);
-        status.unlocked_seconds = left.as_secs();
-        status.address = Some(about.address);
-        status.port = about.port;
+/// What the daemon buys; nothing where it does not run, or is not to.
+fn buying(context: &Context) -> Result<Option<Buying>, ToolError> {
+    if !context.config()?.validator.buy_slots {
+        return Ok(None);
     }
-    let device: Box<dyn DeviceSecret> = place.device();
+    let Ok(mut client) = context.connect() else { return Ok(None) };
+    Ok(Some(client.call(Call::Buying)?))
+}
+
+fn look(place: &Place, status: &mut KeyStatus) -> Result<(), ToolError> {
+    let about = place.about()?.ok_or_else(|| not_enrolled(place))?;
+    status.unlocked_seconds = kept::left(&about.address).unwrap_or(Duration::ZERO).as_secs();
+    status.address = Some(about.address.clone());
+    status.port.clone_from(&about.port);
+    let device: Box<dyn DeviceSecret> = place.device(&about)?;
     let wrapped = Wrapped::load(&place.root(), &*device).map_err(ToolError::failed)?;
     status.opens_with = Some(opens_with(wrapped.mode()));
     status.device = Some(device.name());
@@ -123,6 +135,9 @@ fn status_text(page: &mut String, status: &KeyStatus, place: &Place) -> std::fmt
     }
     if status.key_file {
         writeln!(page, "key file  {}, which is taken first", place.key_file.display())?;
+    }
+    if let Some(buying) = &status.buying {
+        buying_text(page, buying)?;
     }
     if !status.enrolled {
         return writeln!(page, "finger    not enrolled: goodwatt key enroll");
