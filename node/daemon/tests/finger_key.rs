@@ -461,6 +461,10 @@ fn a_boards_secret_that_is_not_there_is_told_before_anything_is_asked() {
         has(&ended.err, &["/dev/tpmrm0"]);
     }
     assert!(!owner.folder().exists(), "nothing is left behind");
+    // Root, counter and the word where the secret lies could not change together.
+    owner.enrol(&["--no-finger"], PASSPHRASE);
+    let ended = owner.tool(&["key", "enroll", "--no-finger", "--device", "tpm"]).with(1);
+    has(&ended.err, &["secret in `file`", "goodwatt key revoke", "--device tpm"]);
     has(&owner.tool(&["key", "enroll", "--device", "atecc"]).with(2).err, &["atecc", "file"]);
 }
 

@@ -536,9 +536,9 @@ pub struct EnrollArgs {
     #[arg(long)]
     pub no_finger: bool,
     /// Where the board's own secret lies: `file`, on the card; `otp`, in a Raspberry Pi 4's or 5's
-    /// own memory; `tpm`, in a TPM 2.0
-    #[arg(long, default_value_t = Kind::File)]
-    pub device: Kind,
+    /// own memory; `tpm`, in a TPM 2.0 [default: that of the enrolment before, else file]
+    #[arg(long)]
+    pub device: Option<Kind>,
 }
 
 /// `goodwatt slot`.

@@ -59,12 +59,14 @@ struct EnrolledNow {
 pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<(), ToolError> {
     let place = Place::of(context)?;
     let stop = Stop::listen();
-    let port = args.port.clone().or_else(|| place.about().ok()??.port);
+    let before = place.about().ok().flatten();
+    let device = device(before.as_ref(), args.device)?;
+    let port = args.port.clone().or_else(|| before?.port);
     let port = port.unwrap_or_else(|| FINGER_PORT.to_owned());
     let mode = if args.no_finger { Mode::Passphrase } else { Mode::Finger };
     // Before anything is asked: without sensor or board's secret all answers were in vain.
-    if args.device != Kind::File {
-        args.device.open(Path::new("")).map_err(ToolError::failed)?;
+    if device != Kind::File {
+        device.open(Path::new("")).map_err(ToolError::failed)?;
     }
     let mut glass = match mode {
         Mode::Finger => Some(Glass::open(&port, &stop)?),
@@ -79,17 +81,17 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
     let pin = new_pin(mode)?;
     backup(&root, paper)?;
 
-    let device = place.make_device(args.device)?;
+    let secret = place.make_device(device)?;
     let vault = enrolled.as_ref().map(|enrolled| &enrolled.locked);
-    let wrapped = Wrapped::seal(root.as_bytes(), pin.as_bytes(), &*device, vault);
+    let wrapped = Wrapped::seal(root.as_bytes(), pin.as_bytes(), &*secret, vault);
     let wrapped = wrapped.map_err(ToolError::failed)?;
     let about = About {
         address: address.clone(),
         port: enrolled.as_ref().map(|_| port),
-        device: args.device.to_string(),
+        device: device.to_string(),
     };
     stop.whole("stopped; the key is enrolled", || {
-        place.commit(&wrapped, &about, &*device)?;
+        place.commit(&wrapped, &about, &*secret)?;
         // What was unlocked before opens with another finger or PIN now.
         kept::forget(&address).map(drop)
     })?;
@@ -97,7 +99,7 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
     let done = EnrolledNow {
         address,
         opens_with: opens_with(mode),
-        device: device.name(),
+        device: secret.name(),
         folder: place.folder().display().to_string(),
         minutiae: vault.map(Locked::secret_minutiae),
         k: vault.map(|locked| locked.helper.k()),
@@ -105,6 +107,19 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
         key_file_removed,
     };
     Ok(context.output.print(&done, |page| enrolled_text(page, &done))?)
+}
+
+/// Where the board's secret is to lie. It stays where it was: counter, root and the word where it lies
+/// could not change together if the plug was pulled.
+fn device(before: Option<&About>, wanted: Option<Kind>) -> Result<Kind, ToolError> {
+    let before = before.map(|about| about.device.parse().map_err(ToolError::failed)).transpose()?;
+    match (before, wanted) {
+        (Some(before), Some(wanted)) if before != wanted => Err(ToolError::failed(format!(
+            "the key is enrolled with the board's secret in `{before}`: with its 24 words at hand, \
+            `goodwatt key revoke`, then `goodwatt key enroll --words --device {wanted}`"
+        ))),
+        (before, wanted) => Ok(wanted.or(before).unwrap_or(Kind::File)),
+    }
 }
 
 fn enrolled_text(page: &mut String, done: &EnrolledNow) -> std::fmt::Result {
