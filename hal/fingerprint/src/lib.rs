@@ -35,6 +35,7 @@ pub mod image;
 pub mod minutia;
 mod plane;
 pub mod random;
+pub mod replay;
 pub mod sensor;
 pub mod synthetic;
 pub mod throttle;

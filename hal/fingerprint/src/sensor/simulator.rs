@@ -78,12 +78,13 @@ pub struct Simulator {
     taken: Option<Image>,
     /// Code of the packet size: 32 shifted by it.
     packet: u8,
-    baud: u8,
     random: Seeded,
     /// What the last command was.
-    pub last: u8,
+    pub(super) last: u8,
 }
 
+/// Speed that it tells, in steps of 9,600 baud: the factory's.
+const BAUD: u8 = 6;
 /// Looks in a row that find a finger, and that find none.
 const LOOKS: u32 = 3;
 
@@ -100,7 +101,6 @@ impl Simulator {
             looks: 0,
             taken: None,
             packet: 2,
-            baud: 6,
             random: Seeded::new(7),
             last: 0,
         }
@@ -236,7 +236,7 @@ impl Simulator {
         let words: [u16; 5] = [0, 0x0009, 200, 3, 0xFFFF];
         let mut content = vec![0x00];
         content.extend(words.iter().flat_map(|word| word.to_be_bytes()));
-        content.extend([0xFF, 0xFF, 0, self.packet, 0, self.baud]);
+        content.extend([0xFF, 0xFF, 0, self.packet, 0, BAUD]);
         self.acknowledge(&content, out);
     }
 
