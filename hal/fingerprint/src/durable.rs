@@ -6,7 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Replaces a file: written beside it, synced, put in its place, and the folder synced.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// Where the file system refuses; what was there before is there still.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path);
     // What an interrupted writing left is nobody's.
     match std::fs::remove_file(&beside) {
@@ -22,7 +25,10 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Overwrites a file with zeros, then removes it. On flash the old bytes may survive in cells that
 /// nobody can address: what makes them worthless is the device secret.
-pub(crate) fn destroy(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Where the file is missing or the file system refuses.
+pub fn destroy(path: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(path)?;
     let length = file.metadata()?.len();
     io::copy(&mut io::Read::take(io::repeat(0), length), &mut file)?;

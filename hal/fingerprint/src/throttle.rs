@@ -110,11 +110,11 @@ impl Throttle {
         Ok(Tries { wrong, last: u64::from_be_bytes(word(12)) })
     }
 
-    /// Counts a try that is about to be made, at a time in seconds since 1970.
+    /// Whether a try may be made at a time in seconds since 1970; none is counted.
     ///
     /// # Errors
     /// Where it is too early, or there were too many.
-    pub fn begin(&self, now: u64, device: &dyn DeviceSecret) -> Result<Tries, ThrottleError> {
+    pub fn check(&self, now: u64, device: &dyn DeviceSecret) -> Result<Tries, ThrottleError> {
         let before = self.tries(device)?;
         if before.wrong >= TRIES {
             return Err(ThrottleError::WordsOnly);
@@ -131,6 +131,15 @@ impl Throttle {
         if waited < delay {
             return Err(ThrottleError::Wait { wrong: before.wrong, seconds: delay - waited });
         }
+        Ok(before)
+    }
+
+    /// Counts a try that is about to be made, at a time in seconds since 1970.
+    ///
+    /// # Errors
+    /// Where it is too early, or there were too many.
+    pub fn begin(&self, now: u64, device: &dyn DeviceSecret) -> Result<Tries, ThrottleError> {
+        let before = self.check(now, device)?;
         let tries = Tries { wrong: before.wrong + 1, last: now };
         self.store(tries, device)?;
         Ok(tries)

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -56,6 +57,8 @@ pub fn read(program: &Path, arguments: &[&str], image: &Image) -> Result<Answer,
         .args(arguments)
         .env_clear()
         .current_dir("/")
+        // Ctrl-C at the terminal is for whoever started it.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;

@@ -19,7 +19,8 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 const USAGE: &str = "\
 finger-simulator [--images FOLDER | --finger SEED | --none] [--size 192x192] [--fault NAME] [--baud 57600]
   --images FOLDER  serves the PNG files of a folder in the order of their names, over and over
-  --finger SEED    serves placements of the synthetic finger of this number [default: 1]
+  --finger SEED    serves placements of the synthetic finger of this number [default: 2000]; those
+                   below 1000 are the impostors that every enrolment is tried with
   --none           no finger ever comes
   --size WxH       size of the images [default: 256x288]
   --fault NAME     late dropped doubled flipped spurious-acknowledge wrong-address
@@ -58,7 +59,8 @@ fn end(code: u8, text: &str) -> ExitCode {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
-    let mut options = Options { images: None, finger: Some(1), size: R307, fault: None, baud: 0 };
+    let mut options =
+        Options { images: None, finger: Some(2_000), size: R307, fault: None, baud: 0 };
     while let Some(name) = arguments.next() {
         if name == "--none" {
             options.finger = None;

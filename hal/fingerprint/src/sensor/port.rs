@@ -62,7 +62,8 @@ impl SerialLine {
             serialport::ErrorKind::NoDevice if !Path::new(port).exists() => {
                 SensorError::NoPort { port: path }
             }
-            serialport::ErrorKind::NoDevice if error.description.contains("busy") => {
+            // The kernel's refusal, or the lock that other programs of our kind hold.
+            _ if ["busy", "exclusive lock"].iter().any(|word| error.description.contains(word)) => {
                 SensorError::Busy { port: path }
             }
             _ => SensorError::Open { port: path, why: error.description },

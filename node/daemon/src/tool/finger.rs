@@ -1,4 +1,13 @@
-//! The fingerprint sensor and what is read from it.
+//! The fingerprint sensor, what is read from it, and the key that a finger opens.
+
+mod enroll;
+mod glass;
+mod kept;
+mod opening;
+mod place;
+mod questions;
+mod state;
+mod stop;
 
 use std::fmt::Write;
 use std::fs::File;
@@ -18,6 +27,10 @@ use super::args::{FingerCommand, LightState};
 use super::context::Context;
 use super::error::ToolError;
 use super::output::note;
+
+pub(super) use self::enroll::enroll;
+pub(super) use self::opening::{address, lock, owner_key, unlock};
+pub(super) use self::state::{revoke, status};
 
 /// The name of the hidden command that reads images in a locked process.
 const EXTRACT: [&str; 2] = ["finger", "extract"];

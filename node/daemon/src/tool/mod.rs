@@ -118,6 +118,16 @@ fn key(context: &Context, command: KeyCommand) -> Result<(), ToolError> {
         KeyCommand::New { file, unprotected } => key::new(context, file, unprotected),
         KeyCommand::Show { file, words } => key::show(context, file, words),
         KeyCommand::Restore { file, unprotected } => key::restore(context, file, unprotected),
+        #[cfg(feature = "finger")]
+        KeyCommand::Enroll(args) => finger::enroll(context, &args),
+        #[cfg(feature = "finger")]
+        KeyCommand::Unlock { port } => finger::unlock(context, port.as_deref()),
+        #[cfg(feature = "finger")]
+        KeyCommand::Lock => finger::lock(context),
+        #[cfg(feature = "finger")]
+        KeyCommand::Revoke { yes } => finger::revoke(context, yes),
+        #[cfg(feature = "finger")]
+        KeyCommand::Status => finger::status(context),
     }
 }
 
