@@ -189,7 +189,7 @@ fn sensors_with_small_images_are_refused_with_the_way_out() {
         let End::Sensor(error) = owner.attempt(&mut driver) else { panic!("it was taken") };
         let text = error.to_string();
         assert!(text.contains(&format!("{width} x {height}")), "{text}");
-        assert!(text.contains("256 x 288") && text.contains("--no-finger"), "{text}");
+        assert!(text.contains("256 x 288") && text.contains("passphrase"), "{text}");
     }
     assert!(large_enough(256, 288).is_ok());
 }

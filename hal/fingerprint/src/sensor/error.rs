@@ -86,7 +86,7 @@ pub enum SensorError {
     },
     /// A size of image that no vault can be made of.
     #[error(
-        "the sensor gives images of {width} x {height} pixels, and a key needs 256 x 288: too little of a finger is in them. Take an R307, AS608 or ZFM, or no sensor: a passphrase and the board's secret open as well, with `--no-finger`"
+        "the sensor gives images of {width} x {height} pixels, and a key needs 256 x 288: this sensor is too small. Take an R307, AS608 or ZFM, or none: a passphrase with the board's secret opens, too"
     )]
     TooSmall {
         /// Pixels in a row.
