@@ -466,3 +466,46 @@ fn what_was_changed_on_the_card_is_told_and_the_words_mend_it() {
     assert_eq!(terminal.end().0, Some(0));
     assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str());
 }
+
+#[test]
+fn a_boards_secret_that_is_not_there_is_told_before_anything_is_asked() {
+    let owner = Owner::new();
+    if !std::path::Path::new("/dev/vcio").exists() {
+        let ended = owner.tool(&["key", "enroll", "--no-finger", "--device", "otp"]).with(1);
+        has(&ended.err, &["/dev/vcio"]);
+    }
+    if !std::path::Path::new("/dev/tpmrm0").exists() {
+        let ended = owner.tool(&["key", "enroll", "--no-finger", "--device", "tpm"]).with(1);
+        has(&ended.err, &["/dev/tpmrm0"]);
+    }
+    assert!(!owner.folder().exists(), "nothing is left behind");
+    has(&owner.tool(&["key", "enroll", "--device", "atecc"]).with(2).err, &["atecc", "file"]);
+}
+
+#[test]
+fn a_key_file_beside_an_enrolment_is_of_the_same_key() {
+    let owner = Owner::with_key_file();
+    let words = owner.json(&["key", "show", "--words"])["words"].as_str().expect("24").to_owned();
+    let list: Vec<String> = words.split(' ').map(str::to_owned).collect();
+    let mut terminal = owner.terminal(&["key", "enroll", "--no-finger"]);
+    type_pin(&mut terminal, PASSPHRASE);
+    type_words(&mut terminal, &list);
+    // Nothing is undone by Ctrl-C at the last question, and it says so.
+    terminal.wait("[y/N] ");
+    terminal.keys(CTRL_C);
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(1), "{shown}");
+    has(&shown, &["stopped; the key is enrolled"]);
+    let status = owner.json(&["key", "status"]);
+    assert_eq!((&status["enrolled"], &status["key_file"]), (&true.into(), &true.into()));
+    owner.pin(PASSPHRASE);
+    assert_eq!(owner.json(&["key", "unlock"])["address"], status["address"]);
+
+    fs::remove_file(owner.home.path("owner.key")).expect("it was there");
+    has(&owner.tool(&["key", "new", "--unprotected"]).with(1).err, &["goodwatt key revoke"]);
+    let mut restore = owner.command(&["key", "restore", "--unprotected"]);
+    has(&run(&mut restore, WORDS_7F).with(1).err, &[ADDRESS_7F, "goodwatt key revoke"]);
+    assert!(!owner.home.path("owner.key").exists());
+    run(&mut restore, &words).with(0);
+    assert_eq!(owner.json(&["key", "show"])["address"], status["address"]);
+}

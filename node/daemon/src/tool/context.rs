@@ -184,3 +184,25 @@ pub(crate) fn read_genesis(path: &Path) -> Result<Genesis, ToolError> {
         .map_err(|error| ToolError::failed(format!("{name}: {error}")))?;
     Genesis::from_toml(&text, &name).map_err(ToolError::failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keystore::RootSecret;
+
+    #[test]
+    fn accounts_are_those_of_the_documentation() {
+        let text = include_str!("../../../../docs/owner-key.md");
+        let rows = text.lines().filter_map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let byte = u8::from_str_radix(cells.get(1)?, 16).ok()?;
+            Some((byte, (*cells.get(3)?).to_owned()))
+        });
+        let rows: Vec<(u8, String)> = rows.collect();
+        assert_eq!(rows.len(), 4, "{rows:?}");
+        for (byte, address) in rows {
+            let root = RootSecret::from_bytes(&[byte; 32]);
+            assert_eq!(account_key(&root).public().to_string(), address, "{byte:02x}");
+        }
+    }
+}

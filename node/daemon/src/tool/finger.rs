@@ -28,7 +28,7 @@ use super::context::Context;
 use super::error::ToolError;
 use super::output::note;
 
-pub(super) use self::enroll::enroll;
+pub(super) use self::enroll::{enroll, may_stand_beside};
 pub(super) use self::opening::{address, lock, owner_key, unlock};
 pub(super) use self::state::{revoke, status};
 

@@ -44,6 +44,8 @@ pub(super) fn create(
         Protection::Passphrase(context.new_passphrase()?, KdfCost::STANDARD)
     };
     let address = account_key(&root).public().to_string();
+    #[cfg(feature = "finger")]
+    super::finger::may_stand_beside(file, &address)?;
     let sealed = KeyFile::seal(&Secret::Root(root), &address, &protection);
     sealed.and_then(|sealed| sealed.create(file)).map_err(ToolError::failed)?;
     Ok(address)

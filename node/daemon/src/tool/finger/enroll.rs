@@ -148,6 +148,14 @@ fn root<'a>(
     Ok((RootSecret::generate().map_err(ToolError::failed)?, Paper::Nothing))
 }
 
+/// A key file never comes beside an enrolment of another key, which it would hide.
+///
+/// # Errors
+/// Where there is one.
+pub(in crate::tool) fn may_stand_beside(file: &Path, address: &str) -> Result<(), ToolError> {
+    same_key(&Place::beside(file), address, false)
+}
+
 /// An enrolment never takes the place of one of another key. Whoever has typed the words may mend
 /// one that cannot be read any more.
 fn same_key(place: &Place, address: &str, words: bool) -> Result<(), ToolError> {
@@ -247,7 +255,7 @@ fn remove_key_file(place: &Place) -> Result<bool, ToolError> {
         return Ok(false);
     }
     note(&format!("The key file {path} still opens this key, and is what `goodwatt` takes first."));
-    if !agrees("Remove it, so that only finger, PIN and board (or the 24 words) open the key?")? {
+    if !agrees("Remove it, so that only finger, PIN and board (or the 24 words) open the key?") {
         return Ok(false);
     }
     durable::destroy(&place.key_file)

@@ -138,36 +138,36 @@ struct Unlocked {
 pub(in crate::tool) fn unlock(context: &Context, port: Option<&str>) -> Result<(), ToolError> {
     let place = Place::of(context)?;
     let buys = context.config()?.validator.buy_slots;
-    let seed = if place.key_file.exists() {
-        if !buys {
-            return Err(ToolError::failed(format!(
-                "{} needs no unlocking: only an enrolled key does, or one that buys slots by \
-                itself (`buy_slots` in the configuration)",
-                place.key_file.display()
-            )));
-        }
-        context.owner_seed(&place.key_file)?
-    } else if place.is_enrolled() {
+    let enrolled = place.is_enrolled();
+    let seed = if enrolled {
         let stop = Stop::listen();
         account_seed(&open_root(context, &place, port, &mut None, &stop)?)
-    } else {
+    } else if !place.key_file.exists() {
         return Err(not_enrolled(&place));
+    } else if buys {
+        context.owner_seed(&place.key_file)?
+    } else {
+        return Err(ToolError::failed(format!(
+            "{} needs no unlocking: only an enrolled key does, or one that buys slots by itself \
+            (`buy_slots` in the configuration)",
+            place.key_file.display()
+        )));
     };
     let address = SigningKey::from_seed(seed.as_bytes()).public().to_string();
     let buying = if buys { Some(start_buying(context, &seed)?) } else { None };
-    let kept = !place.key_file.exists() && kept::keep(seed, &address)?;
+    let kept = enrolled && kept::keep(seed, &address)?;
     let kept_seconds = if kept { kept::LIFE.as_secs() } else { 0 };
     let unlocked = Unlocked { address, kept_seconds, buying };
-    Ok(context.output.print(&unlocked, |page| unlocked_text(page, &unlocked, &place))?)
+    Ok(context.output.print(&unlocked, |page| unlocked_text(page, &unlocked, enrolled))?)
 }
 
-fn unlocked_text(page: &mut String, unlocked: &Unlocked, place: &Place) -> std::fmt::Result {
+fn unlocked_text(page: &mut String, unlocked: &Unlocked, enrolled: bool) -> std::fmt::Result {
     writeln!(page, "unlocked  {}", unlocked.address)?;
     if let Some(buying) = &unlocked.buying {
         buying_text(page, buying)?;
     }
     match unlocked.kept_seconds {
-        _ if place.key_file.exists() => Ok(()),
+        _ if !enrolled => Ok(()),
         0 => writeln!(page, "Kept nowhere: no folder in memory is yours (XDG_RUNTIME_DIR)."),
         kept => writeln!(page, "For {} minutes, or until `goodwatt key lock`.", kept / 60),
     }
@@ -212,18 +212,19 @@ fn start_buying(context: &Context, seed: &Seed) -> Result<Buying, ToolError> {
     })?)
 }
 
-/// The owner's key where an enrolment stands in for a key file; nothing where none does.
+/// The owner's key where it is unlocked, or an enrolment stands in for a key file; nothing where
+/// there is a key file to be opened.
 ///
 /// # Errors
 /// Where it does not open.
 pub(in crate::tool) fn owner_key(context: &Context) -> Result<Option<SigningKey>, ToolError> {
     let place = Place::of(context)?;
-    if place.key_file.exists() {
-        return Ok(None);
-    }
     let Some(about) = place.about()? else { return Ok(None) };
     if let Some(key) = kept::key(&about.address)? {
         return Ok(Some(key));
+    }
+    if place.key_file.exists() {
+        return Ok(None);
     }
     let stop = Stop::listen();
     Ok(Some(account_key(&open_root(context, &place, None, &mut None, &stop)?)))

@@ -29,7 +29,7 @@ pub(super) fn ask(question: &str) -> Result<Zeroizing<String>, ToolError> {
     let mut line = Zeroizing::new(String::with_capacity(LINE_MOST));
     io::stdin().lock().take(LINE_MOST as u64).read_line(&mut line)?;
     if line.is_empty() {
-        return Err(ToolError::failed("the input ended before the answer; nothing was changed"));
+        return Err(ToolError::failed("the input ended before the answer"));
     }
     Ok(Zeroizing::new(line.trim().to_owned()))
 }
@@ -136,11 +136,8 @@ fn places() -> Result<Vec<usize>, ToolError> {
     Ok(places)
 }
 
-/// Whether somebody says yes; anything else is a no.
-///
-/// # Errors
-/// Where the input ends.
-pub(super) fn agrees(question: &str) -> Result<bool, ToolError> {
-    let answer = ask(&format!("{question} [y/N] "))?;
-    Ok(["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)))
+/// Whether somebody says yes; anything else is a no, and so is no answer.
+pub(super) fn agrees(question: &str) -> bool {
+    let answer = ask(&format!("{question} [y/N] ")).unwrap_or_default();
+    ["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes))
 }
