@@ -12,7 +12,7 @@ pub const FINGERS: usize = 1_000;
 /// Most minutiae of one of them.
 const MOST: usize = 63;
 
-/// What `goodwatt-bank` wrote: for every finger a count and four bytes for each minutia.
+/// What the example `make_bank` wrote: for every finger a count and four bytes for each minutia.
 const BYTES: &[u8] = include_bytes!("../bank.bin");
 
 /// The print of one finger of the bank, made anew as it was when the bank was written.

@@ -6,6 +6,7 @@ use crate::bench::SECURITY_BITS;
 use crate::extract::Print;
 use crate::fuse::{Fused, fuse};
 use crate::random::Random;
+use crate::replay::same_image;
 use crate::vault::{
     Budget, Helper, K_MAX, Locked, MINUTIAE_LEAST, choose_k, lock, open as open_vault,
 };
@@ -25,6 +26,8 @@ pub struct Enrolled {
     pub locked: Locked,
     /// How hard one guess is for other people's fingers, in bits.
     pub bits: f64,
+    /// What it was made of: these images never open it.
+    pub prints: Vec<Print>,
 }
 
 /// Why no vault is made of these placements.
@@ -45,9 +48,15 @@ pub enum Refusal {
 }
 
 impl Enrolment {
-    /// Adds a placement.
-    pub fn add(&mut self, print: Print) {
-        self.prints.push(print);
+    /// Adds a placement; one whose image is there already is not taken, and a sensor that gives it
+    /// twice plays a recorded one.
+    #[must_use]
+    pub fn add(&mut self, print: Print) -> bool {
+        let fresh = !self.prints.iter().any(|before| same_image(before, &print));
+        if fresh {
+            self.prints.push(print);
+        }
+        fresh
     }
 
     /// Placements that are there.
@@ -67,7 +76,7 @@ impl Enrolment {
         let bank = bank::prints();
         let (k, bits) = choose_k(&locked, bank.iter(), SECURITY_BITS).ok_or(Refusal::TooWeak)?;
         locked.set_k(k, random);
-        Ok(Enrolled { locked, bits })
+        Ok(Enrolled { locked, bits, prints: self.prints.clone() })
     }
 
     /// Takes the placement away that has least in common with the others.
@@ -109,7 +118,8 @@ mod tests {
     #[test]
     fn five_placements_make_a_vault_that_a_sixth_opens_and_another_finger_does_not() {
         let mut enrolment = Enrolment::default();
-        (0..5).for_each(|number| enrolment.add(print(1, number)));
+        (0..5).for_each(|number| assert!(enrolment.add(print(1, number))));
+        assert!(!enrolment.add(print(1, 0)), "the same image again");
         let random = &mut Seeded::new(1);
         let enrolled = enrolment.finish(random).expect("a good finger");
         assert!(enrolled.bits >= SECURITY_BITS);
@@ -122,7 +132,7 @@ mod tests {
         let mut enrolment = Enrolment::default();
         [print(1, 0), print(2, 0), print(1, 1), print(1, 2), print(1, 3)]
             .into_iter()
-            .for_each(|print| enrolment.add(print));
+            .for_each(|print| assert!(enrolment.add(print)));
         let stranger = enrolment.prints[1].minutiae.clone();
         enrolment.drop_worst();
         assert_eq!(enrolment.count(), 4);
@@ -138,14 +148,14 @@ mod tests {
         (0..5).for_each(|number| {
             let mut print = print(1, number);
             print.minutiae.truncate(6);
-            bare.add(print);
+            assert!(bare.add(print));
         });
         assert!(matches!(bare.finish(random).err(), Some(Refusal::TooFew { .. })));
         // One of the impostors themselves.
         let mut known = Enrolment::default();
         let finger = Finger::grow(3);
         (0..5).for_each(|number| {
-            known.add(extract(&finger.place(number, &Placement::usual())).print);
+            assert!(known.add(extract(&finger.place(number, &Placement::usual())).print));
         });
         assert_eq!(known.finish(random).err(), Some(Refusal::TooWeak));
     }

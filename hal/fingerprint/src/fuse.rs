@@ -76,14 +76,11 @@ pub fn fuse(prints: &[Print]) -> Option<Fused> {
         agreed = gather(prints, &placed);
     }
     // Once more, now that everybody is there.
-    for _ in 0..1 {
-        let target: Vec<Minutia> =
-            agreed.iter().filter(|a| a.seen >= 2).map(|a| a.minutia).collect();
-        for (print, alignment) in &mut placed {
-            *alignment = align(&prints[*print], &target);
-        }
-        agreed = gather(prints, &placed);
+    let target: Vec<Minutia> = agreed.iter().filter(|a| a.seen >= 2).map(|a| a.minutia).collect();
+    for (print, alignment) in &mut placed {
+        *alignment = align(&prints[*print], &target);
     }
+    agreed = gather(prints, &placed);
     let mut agreement = vec![0.0; prints.len()];
     placed.iter().for_each(|(i, a)| agreement[*i] = a.as_ref().map_or(0.0, |a| a.score));
     agreed.retain(|a| a.seen >= 2 || a.reliability() >= ONCE_LEAST);

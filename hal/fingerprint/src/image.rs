@@ -122,7 +122,7 @@ impl Image {
         Self::new(width, height, bytes.chunks_exact(samples).map(grey).collect())
     }
 
-    /// Writes a PNG file of eight greys a bit.
+    /// Writes a PNG file of eight bits a pixel.
     ///
     /// # Errors
     /// Where writing fails.

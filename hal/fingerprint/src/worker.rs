@@ -10,12 +10,17 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use zeroize::Zeroizing;
 
 use crate::extract::{Reading, extract};
 use crate::image::{Image, SIDE_MAX};
 use crate::minutia::MINUTIAE_MAX;
 
+/// Seconds of a core that a child may take: an image takes a fraction of one, on a Raspberry Pi 4 too.
+const CPU_SECONDS: u64 = 20;
+/// Addresses that a child may have, program and libraries included: ten times what it takes.
+const MEMORY_BYTES: u64 = 256 << 20;
 /// Most bytes a child answers: an image of the largest size is all ridges.
 const ANSWER_MAX: u64 = 4 * (SIDE_MAX * SIDE_MAX) as u64;
 
@@ -91,6 +96,8 @@ pub fn read(program: &Path, arguments: &[&str], image: &Image) -> Result<Answer,
 /// Where the kernel does not lock it in, or the pipes break.
 pub fn serve() -> Result<(), WorkerError> {
     let status = File::open("/proc/self/status")?;
+    bound(Resource::Cpu, CPU_SECONDS)?;
+    bound(Resource::As, MEMORY_BYTES)?;
     lock_in()?;
     let mut input = io::stdin().lock();
     let mut head = [0; 4];
@@ -106,6 +113,11 @@ pub fn serve() -> Result<(), WorkerError> {
     let mut output = io::stdout().lock();
     output.write_all(&bytes)?;
     Ok(output.flush()?)
+}
+
+/// From here on the kernel ends this process rather than to give it more.
+fn bound(resource: Resource, most: u64) -> io::Result<()> {
+    Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
 }
 
 /// The line `VmHWM` of the kernel's account of a process.

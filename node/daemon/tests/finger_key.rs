@@ -408,9 +408,27 @@ fn a_sensor_that_fails_gives_no_key_and_ends_in_time() {
         has(&ended.with(1).err, &["goodwatt: "]);
     }
     assert_eq!(owner.json(&["key", "status"])["tries_left"], 10, "none of them was a try");
-    let odd = Sensor::start(&["--finger", OWN, "--fault", "spurious-acknowledge"]);
+    let odd = ["--finger", OWN, "--from", "100", "--fault", "spurious-acknowledge"];
+    let odd = Sensor::start(&odd);
     let unlocked = owner.json(&["key", "unlock", "--port", odd.port()]);
     assert_eq!(unlocked["address"], address.as_str());
+}
+
+#[test]
+fn a_recorded_image_enrols_nothing_and_opens_nothing() {
+    let owner = Owner::new();
+    let replay = Sensor::start(&["--finger", OWN, "--fault", "replay"]);
+    let ended = owner.tool(&["key", "enroll", "--port", replay.port()]);
+    has(&ended.with(1).err, &["this very image was here before", "wire"]);
+    let sensor = Sensor::of(OWN);
+    owner.enrol_finger(&sensor);
+    for fault in ["replay", "replay-with-noise"] {
+        let replay = Sensor::start(&["--finger", OWN, "--fault", fault]);
+        let ended = owner.tool(&["key", "unlock", "--port", replay.port()]);
+        // Noise may be too much for the finger to be known at all.
+        let said = ended.with(1).err;
+        assert!(said.contains("was here before") || said.contains("finger or PIN"), "{said}");
+    }
 }
 
 #[test]

@@ -10,17 +10,19 @@ use std::time::{Duration, Instant};
 
 use goodwatt_fingerprint::image::{Image, R307};
 use goodwatt_fingerprint::sensor::{Fault, Simulator};
-use goodwatt_fingerprint::synthetic::{Finger, Placement};
+use goodwatt_fingerprint::synthetic::Finger;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Timespec;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 const USAGE: &str = "\
-finger-simulator [--images FOLDER | --finger SEED | --none] [--size 192x192] [--fault NAME] [--baud 57600]
+finger-simulator [--images FOLDER | --finger SEED [--from N] | --none] [--size 192x192] [--fault NAME]
+                 [--baud 57600]
   --images FOLDER  serves the PNG files of a folder in the order of their names, over and over
   --finger SEED    serves placements of the synthetic finger of this number [default: 2000]; those
                    below 1000 are the impostors that every enrolment is tried with
+  --from N         begins with the placement of this number; each is another one [default: 0]
   --none           no finger ever comes
   --size WxH       size of the images [default: 256x288]
   --fault NAME     late dropped doubled flipped spurious-acknowledge wrong-address
@@ -29,14 +31,13 @@ finger-simulator [--images FOLDER | --finger SEED | --none] [--size 192x192] [--
   --baud N         sends as slowly as a line of this speed does; 0 for as fast as it can [default: 0]
 ";
 
-/// Placements of a synthetic finger that are served in turn.
-const PLACEMENTS: u64 = 12;
 /// How long a late answer takes.
 const LATE: Duration = Duration::from_secs(5);
 
 struct Options {
     images: Option<PathBuf>,
     finger: Option<u64>,
+    from: u64,
     size: (usize, usize),
     fault: Option<Fault>,
     baud: u64,
@@ -59,8 +60,8 @@ fn end(code: u8, text: &str) -> ExitCode {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
-    let mut options =
-        Options { images: None, finger: Some(2_000), size: R307, fault: None, baud: 0 };
+    let finger = Some(2_000);
+    let mut options = Options { images: None, finger, from: 0, size: R307, fault: None, baud: 0 };
     while let Some(name) = arguments.next() {
         if name == "--none" {
             options.finger = None;
@@ -70,6 +71,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         match name.as_str() {
             "--images" => options.images = Some(PathBuf::from(value)),
             "--finger" => options.finger = Some(value.parse().ok()?),
+            "--from" => options.from = value.parse().ok()?,
             "--size" => {
                 let (width, height) = value.split_once('x')?;
                 options.size = (width.parse().ok()?, height.parse().ok()?);
@@ -82,22 +84,20 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
     Some(options)
 }
 
-fn images(options: &Options) -> io::Result<Vec<Image>> {
-    let (width, height) = options.size;
-    if let Some(folder) = &options.images {
-        let mut files: Vec<PathBuf> =
-            std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-        files.retain(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")));
-        files.sort();
-        return files
-            .iter()
-            .map(|path| Ok(read(path)?.centre(width, height).four_bits()))
-            .collect();
-    }
-    let Some(seed) = options.finger else { return Ok(Vec::new()) };
-    let finger = Finger::grow(seed);
-    let place = |number| finger.place(number, &Placement::usual()).centre(width, height);
-    Ok((0..PLACEMENTS).map(place).collect())
+fn simulator(options: &Options) -> io::Result<Simulator> {
+    let (size, fault) = (options.size, options.fault);
+    let Some(folder) = &options.images else {
+        return Ok(match options.finger {
+            Some(seed) => Simulator::of_finger(Finger::grow(seed), size, options.from, fault),
+            None => Simulator::new(Vec::new(), fault),
+        });
+    };
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")));
+    files.sort();
+    let image = |path: &PathBuf| Ok(read(path)?.centre(size.0, size.1).four_bits());
+    Ok(Simulator::new(files.iter().map(image).collect::<io::Result<_>>()?, fault))
 }
 
 fn read(path: &Path) -> io::Result<Image> {
@@ -105,7 +105,7 @@ fn read(path: &Path) -> io::Result<Image> {
 }
 
 fn serve(options: &Options) -> io::Result<()> {
-    let images = images(options)?;
+    let mut simulator = simulator(options)?;
     let host = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
     grantpt(&host)?;
     unlockpt(&host)?;
@@ -115,7 +115,6 @@ fn serve(options: &Options) -> io::Result<()> {
     let mut modes = tcgetattr(&port)?;
     modes.make_raw();
     tcsetattr(&port, OptionalActions::Now, &modes)?;
-    let mut simulator = Simulator::new(images, options.fault);
     let mut line = File::from(host);
     // Said before anybody can listen, as by a sensor that had power for long.
     line.write_all(&simulator.ready())?;

@@ -55,7 +55,7 @@ pub enum DeviceError {
     },
     /// The OTP rows were never written.
     #[error(
-        "this board has no private key in its OTP memory yet. It can be written once and never again: `rpi-otp-private-key -w $(openssl rand -hex 32)` from the package rpi-eeprom or from github.com/raspberrypi/usbboot does it; goodwatt never does"
+        "this board has no private key in its OTP memory yet. It can be written once and never again: `rpi-otp-private-key -w $(openssl rand -hex 32)` (github.com/raspberrypi/usbboot, folder tools) does it; goodwatt never does"
     )]
     Unwritten,
     /// The OTP rows hold something that nobody drew at random.

@@ -96,7 +96,7 @@ impl FromStr for Kind {
 }
 
 /// SHA-256 over the length of the purpose, the purpose, and the secret.
-fn derive(secret: &[u8], purpose: &str) -> Zeroizing<[u8; 32]> {
+pub(crate) fn derive(secret: &[u8], purpose: &str) -> Zeroizing<[u8; 32]> {
     let mut hash = Sha256::new();
     hash.update([purpose.len() as u8]);
     hash.update(purpose);

@@ -356,5 +356,17 @@ impl<L: Line> Driver<L> {
     }
 }
 
+/// Whether a vault may be made of images of this size: those of an R307 and larger ones. Cropped to
+/// 192 x 192 real prints keep half of their minutiae; see `docs/fingerprint.md` for what is left.
+///
+/// # Errors
+/// Where they are smaller.
+pub const fn large_enough(width: usize, height: usize) -> Result<(), SensorError> {
+    match width.saturating_mul(height) < R307.0 * R307.1 {
+        true => Err(SensorError::TooSmall { width, height }),
+        false => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests;

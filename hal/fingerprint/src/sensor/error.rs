@@ -86,7 +86,7 @@ pub enum SensorError {
     },
     /// A size of image that no vault can be made of.
     #[error(
-        "the sensor gives images of {width} x {height} pixels, and a vault needs 256 x 288: this sensor is too small; use a passphrase with the board's secret instead"
+        "the sensor gives images of {width} x {height} pixels, and a key needs 256 x 288: this sensor is too small. Take an R307, AS608 or ZFM, or none: a passphrase with the board's secret opens, too"
     )]
     TooSmall {
         /// Pixels in a row.

@@ -9,9 +9,11 @@ mod error;
 mod frame;
 mod port;
 mod simulator;
+mod wire;
 
-pub use self::driver::{Driver, Identity, Light};
+pub use self::driver::{Driver, Identity, Light, large_enough};
 pub use self::error::SensorError;
 pub use self::frame::{ACKNOWLEDGE_MAX, DATA_MAX, Frame, FrameError, FrameReader, Kind};
 pub use self::port::{BAUDS, Line, SerialLine};
 pub use self::simulator::{Fault, Simulator};
+pub use self::wire::Wire;

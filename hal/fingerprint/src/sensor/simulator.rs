@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::frame::{Frame, FrameReader, Kind};
 use crate::image::Image;
 use crate::random::{Random, Seeded};
+use crate::synthetic::{Finger, Placement};
 
 const ADDRESS: u32 = 0xFFFF_FFFF;
 
@@ -65,25 +66,56 @@ impl Fault {
 /// Model and firmware as `ReadProdInfo` tells them.
 const MODEL: &[u8; 16] = b"SIMULATED\0\0\0\0\0\0\0";
 
+/// What is laid on the glass.
+#[derive(Debug)]
+enum Prints {
+    /// Images in turn, over and over; none at all where there is none.
+    Images(Vec<Image>),
+    /// Placements of one finger without end, at a size.
+    Finger(Finger, (usize, usize)),
+}
+
+impl Prints {
+    fn size(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Images(images) => images.first().map(|image| (image.width(), image.height())),
+            Self::Finger(_, size) => Some(*size),
+        }
+    }
+
+    fn place(&self, number: u64) -> Option<Image> {
+        match self {
+            Self::Images(images) => {
+                let index = number.checked_rem(images.len() as u64)?;
+                images.get(index as usize).cloned()
+            }
+            Self::Finger(finger, (width, height)) => {
+                Some(finger.place(number, &Placement::usual()).centre(*width, *height))
+            }
+        }
+    }
+}
+
 /// The sensor: bytes in, bytes out. Whoever moves the bytes keeps the time.
 #[derive(Debug)]
 pub struct Simulator {
     reader: FrameReader,
     fault: Option<Fault>,
-    images: Vec<Image>,
-    /// Which image is next on the glass.
-    next: usize,
+    prints: Prints,
+    /// Which of them is next on the glass.
+    next: u64,
     /// Looks at the glass until the finger is there, and then until it is gone.
     looks: u32,
     taken: Option<Image>,
     /// Code of the packet size: 32 shifted by it.
     packet: u8,
-    baud: u8,
     random: Seeded,
     /// What the last command was.
-    pub last: u8,
+    pub(super) last: u8,
 }
 
+/// Speed that it tells, in steps of 9,600 baud: the factory's.
+const BAUD: u8 = 6;
 /// Looks in a row that find a finger, and that find none.
 const LOOKS: u32 = 3;
 
@@ -92,15 +124,30 @@ impl Simulator {
     /// other, over and over.
     #[must_use]
     pub fn new(images: Vec<Image>, fault: Option<Fault>) -> Self {
+        Self::with(Prints::Images(images), 0, fault)
+    }
+
+    /// A sensor before placements of one finger without end, each another one, images of a size,
+    /// and the first one's number.
+    #[must_use]
+    pub fn of_finger(
+        finger: Finger,
+        size: (usize, usize),
+        first: u64,
+        fault: Option<Fault>,
+    ) -> Self {
+        Self::with(Prints::Finger(finger, size), first, fault)
+    }
+
+    fn with(prints: Prints, next: u64, fault: Option<Fault>) -> Self {
         Self {
             reader: FrameReader::new(ADDRESS),
             fault,
-            images,
-            next: 0,
+            prints,
+            next,
             looks: 0,
             taken: None,
             packet: 2,
-            baud: 6,
             random: Seeded::new(7),
             last: 0,
         }
@@ -161,20 +208,19 @@ impl Simulator {
 
     /// Finger there three times, then away three times, then the next one.
     fn look(&mut self, out: &mut VecDeque<u8>) {
-        if self.images.is_empty() {
-            return self.acknowledge(&[0x02], out);
-        }
         let stage = self.looks % (2 * LOOKS);
-        self.looks += 1;
-        if stage < LOOKS {
-            return self.acknowledge(&[0x02], out);
-        }
         if stage == LOOKS {
             let same = matches!(self.fault, Some(Fault::Replay | Fault::ReplayWithNoise));
-            let image = self.images[if same { 0 } else { self.next % self.images.len() }].clone();
+            let Some(image) = self.prints.place(if same { 0 } else { self.next }) else {
+                return self.acknowledge(&[0x02], out);
+            };
             self.next += 1;
             let noisy = self.fault == Some(Fault::ReplayWithNoise);
             self.taken = Some(if noisy { self.noisy(&image) } else { image });
+        }
+        self.looks += 1;
+        if stage < LOOKS {
+            return self.acknowledge(&[0x02], out);
         }
         self.acknowledge(&[0x00], out);
     }
@@ -236,13 +282,12 @@ impl Simulator {
         let words: [u16; 5] = [0, 0x0009, 200, 3, 0xFFFF];
         let mut content = vec![0x00];
         content.extend(words.iter().flat_map(|word| word.to_be_bytes()));
-        content.extend([0xFF, 0xFF, 0, self.packet, 0, self.baud]);
+        content.extend([0xFF, 0xFF, 0, self.packet, 0, BAUD]);
         self.acknowledge(&content, out);
     }
 
     fn product(&mut self, out: &mut VecDeque<u8>) {
-        let image = self.images.first();
-        let (width, height) = image.map_or(crate::image::R307, |i| (i.width(), i.height()));
+        let (width, height) = self.prints.size().unwrap_or(crate::image::R307);
         let mut content = vec![0x00];
         content.extend(MODEL);
         content.extend(b"0001");

@@ -1,47 +1,11 @@
 //! The driver against the simulator without a wire between them: time passes only where nothing
 //! is to be read.
 
-use std::collections::VecDeque;
-use std::io;
 use std::time::Duration;
 
 use super::*;
 use crate::sensor::simulator::{Fault, Simulator};
-
-/// The simulator as a line.
-struct Wire {
-    simulator: Simulator,
-    waiting: VecDeque<u8>,
-}
-
-impl Line for Wire {
-    fn read(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
-        if self.simulator.is_late() || self.waiting.is_empty() {
-            std::thread::sleep(wait);
-            return Ok(0);
-        }
-        let count = buffer.len().min(self.waiting.len());
-        for (target, byte) in buffer.iter_mut().zip(self.waiting.drain(..count)) {
-            *target = byte;
-        }
-        Ok(count)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let answer = self.simulator.take(bytes);
-        self.waiting.extend(answer);
-        Ok(())
-    }
-
-    fn clear(&mut self) -> io::Result<()> {
-        self.waiting.clear();
-        Ok(())
-    }
-
-    fn set_baud(&mut self, _: u32) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::sensor::wire::Wire;
 
 fn picture(width: usize, height: usize) -> Image {
     let pixels = (0..width * height).map(|i| (i % 16 * 17) as u8).collect();
@@ -49,9 +13,7 @@ fn picture(width: usize, height: usize) -> Image {
 }
 
 fn driver(image: Image, fault: Option<Fault>) -> Result<Driver<Wire>, SensorError> {
-    let simulator = Simulator::new(vec![image], fault);
-    let waiting = simulator.ready().into();
-    Driver::probe(Wire { simulator, waiting }, "simulated")
+    Driver::probe(Wire::to(Simulator::new(vec![image], fault)), "simulated")
 }
 
 fn fetch(fault: Option<Fault>) -> Result<Image, SensorError> {
@@ -76,8 +38,7 @@ fn an_image_comes_as_it_was_laid_on_the_glass() {
 fn every_size_of_packet_is_read() {
     for code in 0..4 {
         let simulator = Simulator::new(vec![picture(256, 288)], None).with_packet_code(code);
-        let wire = Wire { simulator, waiting: VecDeque::new() };
-        let mut driver = Driver::probe(wire, "simulated").expect("a sensor");
+        let mut driver = Driver::probe(Wire::to(simulator), "simulated").expect("a sensor");
         assert_eq!(driver.identity().packet, 32 << code);
         driver.wait_for_finger(Duration::from_secs(20), &|| false).expect("a finger");
         assert_eq!(driver.image().expect("an image"), picture(256, 288));
@@ -123,8 +84,7 @@ fn faults_are_named() {
 #[test]
 fn waiting_for_a_finger_ends() {
     let simulator = Simulator::new(Vec::new(), None);
-    let mut driver =
-        Driver::probe(Wire { simulator, waiting: VecDeque::new() }, "simulated").expect("a sensor");
+    let mut driver = Driver::probe(Wire::to(simulator), "simulated").expect("a sensor");
     let error = driver.wait_for_finger(Duration::from_millis(300), &|| false).expect_err("nobody");
     assert!(matches!(error, SensorError::NoFinger { .. }), "{error}");
     let error = driver.wait_for_finger(Duration::from_secs(300), &|| true).expect_err("Ctrl-C");
@@ -134,12 +94,12 @@ fn waiting_for_a_finger_ends() {
 #[test]
 fn only_what_changes_nothing_is_ever_sent() {
     let mut driver = driver(picture(256, 288), None).expect("a sensor");
-    let mut seen = vec![driver.line.simulator.last];
+    let mut seen = vec![driver.line.last_command()];
     driver.light(Light::Waiting).expect("a line");
-    seen.push(driver.line.simulator.last);
+    seen.push(driver.line.last_command());
     driver.wait_for_finger(Duration::from_secs(20), &|| false).expect("a finger");
-    seen.push(driver.line.simulator.last);
+    seen.push(driver.line.last_command());
     driver.image().expect("an image");
-    seen.push(driver.line.simulator.last);
+    seen.push(driver.line.last_command());
     assert_eq!(seen, [READ_PRODUCT, AURA_LED, GET_IMAGE, UP_IMAGE]);
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use goodwatt_fingerprint::device::Kind;
 use goodwatt_fingerprint::durable;
 use goodwatt_fingerprint::enrol::{Enrolled, Enrolment, PLACEMENTS};
+use goodwatt_fingerprint::replay::{ReplayError, same_image};
 use goodwatt_fingerprint::vault::Locked;
 use goodwatt_fingerprint::wrap::{Mode, System, Wrapped};
 use serde::Serialize;
@@ -91,6 +92,10 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
         device: device.to_string(),
     };
     stop.whole("stopped; the key is enrolled", || {
+        if let Some(enrolled) = &enrolled {
+            // The former enrolment is of the same root, and goes on with this list if need be.
+            place.seen().begin(root.as_bytes(), &enrolled.prints).map_err(ToolError::failed)?;
+        }
         place.commit(&wrapped, &about, &*secret)?;
         // What was unlocked before opens with another finger or PIN now.
         kept::forget(&address).map(drop)
@@ -192,10 +197,12 @@ fn place_finger(glass: &mut Glass<'_>) -> Result<Enrolled, ToolError> {
         middle of the fingertip on the glass. Cold and dry fingers do better after a breath on them."
     ));
     let mut exchanged = 0;
-    let enrolled = loop {
+    let mut enrolled = loop {
         while enrolment.count() < PLACEMENTS {
             let step = format!("Placement {} of {PLACEMENTS}", enrolment.count() + 1);
-            enrolment.add(glass.placement(&step)?);
+            if !enrolment.add(glass.placement(&step)?) {
+                return Err(ToolError::failed(ReplayError::Replayed));
+            }
         }
         note("Comparing with the fingers of 1,000 others ...");
         match enrolment.finish(&mut random) {
@@ -215,9 +222,13 @@ fn place_finger(glass: &mut Glass<'_>) -> Result<Enrolled, ToolError> {
     };
     for trial in 1..=TRIALS {
         let print = glass.placement("Once more, to see that it opens")?;
+        if enrolled.prints.iter().any(|enrolled| same_image(enrolled, &print)) {
+            return Err(ToolError::failed(ReplayError::Replayed));
+        }
         if enrolled.opens(&print, &mut random) {
             random.check().map_err(ToolError::failed)?;
             note("It opens.");
+            enrolled.prints.push(print);
             return Ok(enrolled);
         }
         if trial < TRIALS {

@@ -64,6 +64,9 @@ pub(super) fn open_root<'a>(
         }
         match wrapped.open(pin.as_bytes(), &*device, print.as_ref(), Budget::default()) {
             Ok(bytes) => {
+                if let Some(print) = &print {
+                    place.seen().admit(&bytes, print).map_err(ToolError::failed)?;
+                }
                 let root = RootSecret::from_bytes(&bytes);
                 throttle.reset(&*device).map_err(ToolError::failed)?;
                 return is_of(root, &about);

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use goodwatt_fingerprint::device::{DeviceSecret, Kind, SecretFile};
 use goodwatt_fingerprint::durable;
+use goodwatt_fingerprint::replay::Seen;
 use goodwatt_fingerprint::throttle::Throttle;
 use goodwatt_fingerprint::wrap::Wrapped;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,10 @@ impl Place {
         self.folder.join("tries")
     }
 
+    fn seen_path(&self) -> PathBuf {
+        self.folder.join("seen")
+    }
+
     fn device_path(&self) -> PathBuf {
         self.folder.join("device")
     }
@@ -86,6 +91,11 @@ impl Place {
     /// Whether there is an enrolment.
     pub(super) fn is_enrolled(&self) -> bool {
         self.root().exists()
+    }
+
+    /// The list of images that opened before.
+    pub(super) fn seen(&self) -> Seen {
+        Seen::at(&self.seen_path())
     }
 
     /// The counter of wrong tries.
@@ -161,7 +171,8 @@ impl Place {
     /// Where the file system refuses.
     pub(super) fn revoke(&self) -> Result<bool, ToolError> {
         let was = self.is_enrolled();
-        for path in [self.root(), self.device_path(), self.about_path(), self.tries_path()] {
+        let seen = self.seen_path();
+        for path in [self.root(), self.device_path(), self.about_path(), self.tries_path(), seen] {
             // What an interrupted writing left goes, too.
             for path in [path.with_extension("new"), path] {
                 match durable::destroy(&path) {
