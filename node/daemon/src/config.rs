@@ -192,8 +192,15 @@ impl Config {
         if self.node.role == Role::Light {
             reader.refuse("node", &["role"], Problem::LightDaemon);
         }
+        #[cfg(not(feature = "finger"))]
         if self.validator.buy_slots {
             reader.refuse("validator", &["buy_slots"], Problem::NotYet);
+        }
+        #[cfg(feature = "finger")]
+        if self.validator.buy_slots
+            && self.validator.slot_price > self.validator.spending_cap_per_epoch
+        {
+            reader.refuse("validator", &["slot_price"], Problem::AboveCap);
         }
         if self.network.outbound == 0 && !self.network.peers.is_empty() {
             reader.refuse("network", &["outbound"], Problem::NobodyIsCalled);

@@ -78,6 +78,22 @@ pub enum Call {
         /// The account that will buy.
         buyer: String,
     },
+    /// Gives the owner's key to buy a slot in each epoch, until the daemon ends: [`Buying`].
+    #[cfg(feature = "finger")]
+    BuySlots {
+        /// The seed of the account, hexadecimal.
+        seed: AccountSeed,
+        /// What is paid for a slot.
+        price_grains: u64,
+        /// What may be spent in one epoch.
+        cap_grains: u64,
+    },
+    /// Takes that key away: [`Buying`].
+    #[cfg(feature = "finger")]
+    StopBuying,
+    /// Whether slots are bought: [`Buying`].
+    #[cfg(feature = "finger")]
+    Buying,
     /// All associations: a list of [`AssociationInfo`].
     Associations,
     /// One association: [`AssociationInfo`].
@@ -491,6 +507,54 @@ pub struct SlotInfo {
     pub signed: u32,
     /// Blocks it proposed.
     pub proposed: u32,
+}
+
+/// The seed of an account in hexadecimal digits: never printed, and wiped when dropped.
+#[cfg(feature = "finger")]
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct AccountSeed(String);
+
+#[cfg(feature = "finger")]
+impl AccountSeed {
+    /// Of the seed itself.
+    #[must_use]
+    pub fn new(seed: &crate::keystore::Seed) -> Self {
+        Self(crate::hex::encode(seed.as_bytes()))
+    }
+
+    /// The digits.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(feature = "finger")]
+impl Drop for AccountSeed {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.0);
+    }
+}
+
+#[cfg(feature = "finger")]
+impl std::fmt::Debug for AccountSeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AccountSeed(hidden)")
+    }
+}
+
+/// See [`Call::Buying`].
+#[cfg(feature = "finger")]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Buying {
+    /// The account that pays; none while the owner's key is locked.
+    pub buyer: Option<String>,
+    /// What it pays for a slot.
+    pub price_grains: u64,
+    /// What it may spend in one epoch.
+    pub cap_grains: u64,
+    /// What came of the last try, in a sentence.
+    pub last: Option<String>,
 }
 
 /// See [`Call::NewSigner`].

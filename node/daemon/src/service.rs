@@ -83,6 +83,10 @@ fn serve(daemon: &Daemon) -> Result<(), Failure> {
     tracing::info!("eco statement: {} ({})", genesis.eco.sentence, genesis.eco.measure);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
+    #[cfg(feature = "finger")]
+    if config.validator.buy_slots {
+        tracing::warn!("buys no slots before the owner's key is unlocked: goodwatt key unlock");
+    }
     let socket = ControlSocket::open(&config.api.socket, config.api.socket_mode.bits())?;
     let chain = genesis.chain_id();
     let settings = Settings {

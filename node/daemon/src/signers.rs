@@ -146,6 +146,13 @@ impl Signers {
         self.signers.iter().find(|signer| signer.public() == *public)
     }
 
+    /// Whether one was made for an epoch.
+    #[cfg(feature = "finger")]
+    #[must_use]
+    pub fn has_for(&self, epoch: Epoch) -> bool {
+        self.signers.iter().any(|signer| signer.epoch() == epoch)
+    }
+
     /// How many are held.
     #[must_use]
     pub fn len(&self) -> usize {

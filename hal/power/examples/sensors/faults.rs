@@ -1,6 +1,6 @@
 //! What real drivers do when a sensor is unplugged, owned, another one, or may not be read.
 
-use std::fs;
+use std::fs::{self, File};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use goodwatt_power::{
 };
 use goodwatt_units::Millis;
 
-use crate::{Outcome, config, out};
+use crate::{Outcome, config, mailbox, out};
 
 const DEVICES: &str = "/sys/bus/i2c/devices/i2c-0";
 
@@ -17,7 +17,8 @@ pub(crate) fn run() -> Outcome {
     owned()?;
     other_chip()?;
     unplugged()?;
-    rails()
+    rails()?;
+    private_key()
 }
 
 /// Why the one source that is asked for is not used.
@@ -101,6 +102,21 @@ fn rails() -> Outcome {
     fs::remove_file("/tmp/pmic")?;
     let why = reason(&config)?;
     expect("a firmware that hangs", matches!(why, SkipReason::Faulty(Fault::Garbage { .. })), &why)
+}
+
+/// The private key of the board, through the same ioctl.
+fn private_key() -> Outcome {
+    let device = File::options().read(true).write(true).open("/dev/vcio_gencmd")?;
+    let missing = goodwatt_mailbox::private_key(&device).err().ok_or("a key out of the air")?;
+    expect(
+        "a board without a private key",
+        missing.kind() == std::io::ErrorKind::Unsupported,
+        &missing,
+    )?;
+    let rows: [u32; 8] = std::array::from_fn(|row| 0x1234_5678_u32.rotate_left(row as u32));
+    fs::write(mailbox::OTP_FILE, rows.map(u32::to_ne_bytes).concat())?;
+    let read = goodwatt_mailbox::private_key(&device)?;
+    expect("a board with a private key", *read == rows, &format!("{:08x}", read[7]))
 }
 
 /// Who may not open the devices is told the group.

@@ -1,6 +1,6 @@
 //! The firmware's mailbox of a Raspberry Pi 5, as a character device in user space: the kernel's
 //! CUSE hands every ioctl on `/dev/vcio_gencmd` over as it came. It answers with what stands in
-//! `/tmp/pmic`, in the form of `include/uapi/linux/fuse.h` and of the mailbox's property tags.
+//! `/tmp/pmic`, and with the private key in `/tmp/otp`, in the form of `include/uapi/linux/fuse.h` and of the mailbox's property tags.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -23,6 +23,8 @@ const MESSAGE_BYTES: usize = 4_124;
 const TEXT: usize = 24;
 /// `GET_GENCMD_RESULT`.
 const TAG: u32 = 0x0003_0080;
+/// `GET_PRIVATE_OTP`.
+const PRIVATE_KEY_TAG: u32 = 0x0003_0081;
 
 /// A request's head: length, operation, its number, and what follows.
 struct Request<'a> {
@@ -110,6 +112,9 @@ fn ioctl(body: &[u8]) -> Result<Vec<u8>, i32> {
 /// What the firmware makes of a message: the state, and the text in place of the command.
 fn reply(message: &[u8]) -> Option<Vec<u8>> {
     let mut message = message.to_vec();
+    if number(&message, 8)? == PRIVATE_KEY_TAG {
+        return private_key(message);
+    }
     let asks = message.len() == MESSAGE_BYTES
         && number(&message, 0)? == MESSAGE_BYTES as u32
         && number(&message, 8)? == TAG
@@ -123,4 +128,17 @@ fn reply(message: &[u8]) -> Option<Vec<u8>> {
     Some(message)
 }
 
+/// The rows of the key, where all of them are asked for and the board has such a memory; else the
+/// tag comes back as it was, as from a firmware that does not know it.
+fn private_key(mut message: Vec<u8>) -> Option<Vec<u8>> {
+    message[4..8].copy_from_slice(&0x8000_0000_u32.to_ne_bytes());
+    let asks = message.starts_with(&words(&[64, 0x8000_0000, PRIVATE_KEY_TAG, 40, 40, 0, 8]));
+    if let Some(rows) = fs::read(OTP_FILE).ok().filter(|rows| asks && rows.len() == 32) {
+        message[16..20].copy_from_slice(&0x8000_0028_u32.to_ne_bytes());
+        message[28..60].copy_from_slice(&rows);
+    }
+    Some(message)
+}
+
 const TEXT_FILE: &str = "/tmp/pmic";
+pub(crate) const OTP_FILE: &str = "/tmp/otp";

@@ -191,9 +191,14 @@ pub enum Problem {
         daemon: `goodwatt --light --connect ADDR balance`"
     )]
     LightDaemon,
-    /// Something that a later version will do.
+    /// Something that this build, or this version, does not do.
+    #[cfg(not(feature = "finger"))]
     #[error("this version does not do that yet: leave it out, or set it to its default")]
     NotYet,
+    /// A slot that may never be bought.
+    #[cfg(feature = "finger")]
+    #[error("a slot costs more than `spending_cap_per_epoch` allows: raise it, or pay less")]
+    AboveCap,
 }
 
 /// The end of a message: what was probably meant.

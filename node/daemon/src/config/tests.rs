@@ -129,6 +129,18 @@ fn each_mistake_is_one_line_with_its_place() {
 const MEMPOOL_RANGE: &str =
     "2:20: `max_transactions` in [mempool] is 0 and has to be from 1 to 1000000";
 
+#[cfg(feature = "finger")]
+#[test]
+fn a_slot_above_the_cap_is_refused_where_it_stands() {
+    let text = "[validator]\nbuy_slots = true\nslot_price = \"2 good\"";
+    let want = "goodwatt.toml:3:14: a slot costs more than `spending_cap_per_epoch` allows: raise \
+                it, or pay less";
+    assert_eq!(mistakes(text), want);
+    let text = format!("{text}\nspending_cap_per_epoch = \"2.1 good\"");
+    assert!(parse(&text).config.validator.buy_slots);
+}
+
+#[cfg(not(feature = "finger"))]
 #[test]
 fn what_this_version_does_not_do_is_refused_where_it_stands() {
     let check = |text: &str, place: &str| {

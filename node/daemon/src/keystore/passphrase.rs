@@ -31,7 +31,7 @@ impl Passphrase {
     }
 
     /// Its bytes.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 }
@@ -124,11 +124,19 @@ impl PassphraseSource {
     /// # Errors
     /// Where there is none, or it is no passphrase.
     pub fn read(&self) -> Result<Passphrase, PassphraseError> {
+        self.read_as("Passphrase: ")
+    }
+
+    /// As [`Self::read`]; a person is asked this question.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub fn read_as(&self, question: &str) -> Result<Passphrase, PassphraseError> {
         match self {
             Self::File(path) => first_line(path, check_private),
             // Its mode shows the mask of an access list, and says nothing about who may read it.
             Self::Credential(path) => first_line(path, |_, _| Ok(())),
-            Self::Prompt => prompt::ask("Passphrase: "),
+            Self::Prompt => prompt::ask(question),
         }
     }
 
@@ -137,8 +145,16 @@ impl PassphraseSource {
     /// # Errors
     /// Where there is none, it is no passphrase, or the two differ.
     pub fn read_new(&self) -> Result<Passphrase, PassphraseError> {
+        self.read_new_as("New passphrase: ")
+    }
+
+    /// As [`Self::read_new`]; a person is asked this question first.
+    ///
+    /// # Errors
+    /// As for [`Self::read_new`].
+    pub fn read_new_as(&self, question: &str) -> Result<Passphrase, PassphraseError> {
         let first = match self {
-            Self::Prompt => prompt::ask("New passphrase: ")?,
+            Self::Prompt => prompt::ask(question)?,
             _ => return self.read(),
         };
         let second = prompt::ask("The same again: ")?;

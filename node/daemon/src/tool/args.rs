@@ -1,6 +1,8 @@
 //! The command line of `goodwatt`: one place for names, help and examples.
 
 mod association;
+#[cfg(feature = "finger")]
+mod finger;
 mod power;
 mod simulation;
 
@@ -11,10 +13,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use goodwatt_chain::hash::AssociationId;
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::units::Grains;
+#[cfg(feature = "finger")]
+use goodwatt_fingerprint::device::Kind;
 
 pub use self::association::{
     AssociationCommand, CheckArgs, IdentityArgs, RequestArgs, Scheme, YesNo,
 };
+#[cfg(feature = "finger")]
+pub(super) use self::finger::FINGER_PORT;
+#[cfg(feature = "finger")]
+pub use self::finger::{FingerCommand, LightState};
 pub use self::power::{CalibrateArgs, PowerArgs, PowerCommand};
 pub use self::simulation::{Demo, Scene, SimArgs, SimFault, SimRule, TestnetArgs};
 use super::light::{Checkpoint, Node};
@@ -200,6 +208,10 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         work: Option<PathBuf>,
     },
+    /// A fingerprint sensor and what is read from it
+    #[cfg(feature = "finger")]
+    #[command(subcommand)]
+    Finger(FingerCommand),
     /// Let many validators agree in one thread, with virtual time and made-up faults
     #[command(after_help = "Examples:
   goodwatt sim --nodes 10 --rounds 5 --topology docs/topologies/ten.txt
@@ -286,6 +298,73 @@ pub enum KeyCommand {
         #[arg(long)]
         unprotected: bool,
     },
+    /// Let a finger, a PIN and this board open the key together
+    #[cfg(feature = "finger")]
+    #[command(after_help = ENROLL_HELP)]
+    Enroll(EnrollArgs),
+    /// Open the enrolled key, and keep it in memory for a quarter of an hour
+    #[cfg(feature = "finger")]
+    #[command(
+        after_help = "Where `buy_slots` is set, the running daemon gets the account's key, too: it then buys a slot in
+each epoch at `slot_price`, never above `spending_cap_per_epoch`, until it ends or `key lock`. The
+key is in its memory alone; the cap is a promise of the daemon, not of the chain.
+
+Kept is the account's key, not the root, in XDG_RUNTIME_DIR or below /run, where it is
+of no use after its time. Without `unlock` each payment asks for finger and PIN.
+--passphrase-file names a file with the PIN."
+    )]
+    Unlock {
+        /// Serial port of the sensor [default: that of the enrolment]
+        #[arg(long)]
+        port: Option<String>,
+    },
+    /// Forget an unlocked key at once
+    #[cfg(feature = "finger")]
+    Lock,
+    /// Destroy the enrolment: the finger opens nothing any more
+    #[cfg(feature = "finger")]
+    Revoke {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// What opens the key, and how many tries are left
+    #[cfg(feature = "finger")]
+    Status,
+}
+
+#[cfg(feature = "finger")]
+const ENROLL_HELP: &str = "\
+Enrolled is the key in the key file, else the one enrolled before (opened with its finger and PIN,
+or with its 24 words: --words), else a new one. The address stays. Nothing is enrolled before four
+of the 24 words were typed back, and Ctrl-C changes nothing.
+
+Files: a folder beside the key file, owner.finger beside owner.key. Where there is no key file any
+more, `goodwatt` takes the enrolled key wherever it needs the owner's.
+
+Examples:
+  goodwatt key enroll
+  goodwatt key enroll --port /dev/ttyUSB0
+  goodwatt key enroll --words             finger, PIN or board are lost
+  goodwatt key enroll --no-finger         a passphrase and this board, without a sensor";
+
+/// `goodwatt key enroll`.
+#[cfg(feature = "finger")]
+#[derive(Args, Debug)]
+pub struct EnrollArgs {
+    /// Serial port of the sensor [default: that of the enrolment before, else /dev/serial0]
+    #[arg(long, conflicts_with = "no_finger")]
+    pub port: Option<String>,
+    /// Type the key's 24 words
+    #[arg(long)]
+    pub words: bool,
+    /// A passphrase instead of finger and PIN: for boards without a sensor
+    #[arg(long)]
+    pub no_finger: bool,
+    /// Where the board's own secret lies: `file`, on the card; `otp`, in a Raspberry Pi 4's or 5's
+    /// own memory; `tpm`, in a TPM 2.0 [default: that of the enrolment before, else file]
+    #[arg(long)]
+    pub device: Option<Kind>,
 }
 
 /// `goodwatt slot`.

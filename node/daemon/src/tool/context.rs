@@ -10,7 +10,7 @@ use super::error::ToolError;
 use super::output::Output;
 use crate::client::Client;
 use crate::config::{Config, Loaded};
-use crate::keystore::{KeyFile, Passphrase, PassphraseSource, Secret};
+use crate::keystore::{KeyFile, Passphrase, PassphraseSource, Secret, Seed};
 
 /// The configuration's name in a validator's folder.
 pub(super) const CONFIG_FILE: &str = "goodwatt.toml";
@@ -67,11 +67,18 @@ impl Context {
     /// # Errors
     /// When no daemon listens.
     pub(super) fn connect(&self) -> Result<Client, ToolError> {
-        let socket = match &self.common.socket {
-            Some(socket) => socket.clone(),
-            None => self.config()?.api.socket,
-        };
-        Ok(Client::connect(&socket)?)
+        Ok(Client::connect(&self.socket()?)?)
+    }
+
+    /// The daemon's control socket.
+    ///
+    /// # Errors
+    /// When the configuration is missing or wrong.
+    pub(super) fn socket(&self) -> Result<PathBuf, ToolError> {
+        match &self.common.socket {
+            Some(socket) => Ok(socket.clone()),
+            None => Ok(self.config()?.api.socket),
+        }
     }
 
     /// The owner's key, opened.
@@ -79,6 +86,10 @@ impl Context {
     /// # Errors
     /// When the file is missing or damaged, or the passphrase is wrong.
     pub(super) fn owner_key(&self) -> Result<SigningKey, ToolError> {
+        #[cfg(feature = "finger")]
+        if let Some(key) = super::finger::owner_key(self)? {
+            return Ok(key);
+        }
         self.signing_key(&self.config()?.validator.key_file)
     }
 
@@ -87,12 +98,20 @@ impl Context {
     /// # Errors
     /// As [`Context::owner_key`].
     pub(super) fn signing_key(&self, path: &Path) -> Result<SigningKey, ToolError> {
+        Ok(SigningKey::from_seed(self.owner_seed(path)?.as_bytes()))
+    }
+
+    /// The seed of the key in a file: of a root, that of its first account.
+    ///
+    /// # Errors
+    /// As [`Context::owner_key`].
+    pub(super) fn owner_seed(&self, path: &Path) -> Result<Seed, ToolError> {
         let file = KeyFile::load(path).map_err(ToolError::failed)?;
         let passphrase = if file.is_protected() { Some(self.passphrase()?) } else { None };
         let secret = file.open(passphrase.as_ref()).map_err(ToolError::failed)?;
         Ok(match secret {
-            Secret::Root(root) => account_key(&root),
-            Secret::Signer(seed) => SigningKey::from_seed(seed.as_bytes()),
+            Secret::Root(root) => account_seed(&root),
+            Secret::Signer(seed) => seed,
         })
     }
 
@@ -102,6 +121,15 @@ impl Context {
     /// When it cannot be read.
     pub(super) fn passphrase(&self) -> Result<Passphrase, ToolError> {
         self.passphrase_source().read().map_err(ToolError::failed)
+    }
+
+    /// What opens a key that is enrolled; a person is asked this question.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    #[cfg(feature = "finger")]
+    pub(super) fn passphrase_as(&self, question: &str) -> Result<Passphrase, ToolError> {
+        self.passphrase_source().read_as(question).map_err(ToolError::failed)
     }
 
     /// A passphrase for a new key, asked for twice.
@@ -127,6 +155,10 @@ impl Context {
         if let Some(address) = address {
             return Ok(address);
         }
+        #[cfg(feature = "finger")]
+        if let Some(address) = super::finger::address(self)? {
+            return address.parse().map_err(ToolError::failed);
+        }
         let file = KeyFile::load(&self.config()?.validator.key_file).map_err(ToolError::failed)?;
         file.public().parse().map_err(ToolError::failed)
     }
@@ -134,7 +166,12 @@ impl Context {
 
 /// The key of the first account below a root.
 pub(super) fn account_key(root: &crate::keystore::RootSecret) -> SigningKey {
-    SigningKey::from_seed(root.account_seed(ACCOUNT).as_bytes())
+    SigningKey::from_seed(account_seed(root).as_bytes())
+}
+
+/// The seed of the first account below a root.
+pub(super) fn account_seed(root: &crate::keystore::RootSecret) -> Seed {
+    root.account_seed(ACCOUNT)
 }
 
 /// Reads and checks a genesis file.
@@ -146,4 +183,26 @@ pub(crate) fn read_genesis(path: &Path) -> Result<Genesis, ToolError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| ToolError::failed(format!("{name}: {error}")))?;
     Genesis::from_toml(&text, &name).map_err(ToolError::failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keystore::RootSecret;
+
+    #[test]
+    fn accounts_are_those_of_the_documentation() {
+        let text = include_str!("../../../../docs/owner-key.md");
+        let rows = text.lines().filter_map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let byte = u8::from_str_radix(cells.get(1)?, 16).ok()?;
+            Some((byte, (*cells.get(3)?).to_owned()))
+        });
+        let rows: Vec<(u8, String)> = rows.collect();
+        assert_eq!(rows.len(), 4, "{rows:?}");
+        for (byte, address) in rows {
+            let root = RootSecret::from_bytes(&[byte; 32]);
+            assert_eq!(account_key(&root).public().to_string(), address, "{byte:02x}");
+        }
+    }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Listens for the wish to stop. The terminal is as it was when this is dropped.
 #[derive(Debug)]
@@ -22,14 +23,14 @@ impl Keyboard {
     pub(super) fn open() -> Self {
         let (sender, quit) = mpsc::channel();
         let signals = sender.clone();
-        std::thread::spawn(move || {
-            if let Err(error) = wait_for_signal() {
-                tracing::warn!("signals are not caught: {error}");
-                return;
-            }
-            // Whoever listened may be gone already, and then wants nothing more.
-            signals.send(()).unwrap_or_default();
-        });
+        match Signals::catch() {
+            Ok(mut caught) => drop(std::thread::spawn(move || {
+                caught.wait();
+                // Whoever listened may be gone already, and then wants nothing more.
+                signals.send(()).unwrap_or_default();
+            })),
+            Err(error) => tracing::warn!("signals are not caught: {error}"),
+        }
         let before = raw_terminal();
         if before.is_some() {
             std::thread::spawn(move || {
@@ -88,15 +89,36 @@ fn raw_terminal() -> Option<Termios> {
     Some(before)
 }
 
-fn wait_for_signal() -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        Ok(())
-    })
+/// Ctrl-C and termination signals, caught from the moment this is made.
+#[derive(Debug)]
+pub(super) struct Signals {
+    runtime: Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Catches them.
+    ///
+    /// # Errors
+    /// When the system does not let them be caught.
+    pub(super) fn catch() -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_io().build()?;
+        let (interrupt, terminate) = {
+            let _inside = runtime.enter();
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        };
+        Ok(Self { runtime, interrupt, terminate })
+    }
+
+    /// Waits for the next one.
+    pub(super) fn wait(&mut self) {
+        let Self { runtime, interrupt, terminate } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+    }
 }

@@ -9,6 +9,8 @@ mod demo;
 mod energy;
 pub mod error;
 mod files;
+#[cfg(feature = "finger")]
+mod finger;
 mod guard;
 mod init;
 mod key;
@@ -88,6 +90,8 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         Command::Power(args) => power::run(context, args),
         Command::Energy => energy::run(context),
         Command::Bench { names, work } => bench::run(context, &names, work.as_deref()),
+        #[cfg(feature = "finger")]
+        Command::Finger(command) => finger::run(context, command),
         Command::Sim(args) => sim::run(context, &args),
         Command::Genesis(command) => genesis(context, command),
         Command::Man { folder } => write_man_pages(&folder),
@@ -114,6 +118,16 @@ fn key(context: &Context, command: KeyCommand) -> Result<(), ToolError> {
         KeyCommand::New { file, unprotected } => key::new(context, file, unprotected),
         KeyCommand::Show { file, words } => key::show(context, file, words),
         KeyCommand::Restore { file, unprotected } => key::restore(context, file, unprotected),
+        #[cfg(feature = "finger")]
+        KeyCommand::Enroll(args) => finger::enroll(context, &args),
+        #[cfg(feature = "finger")]
+        KeyCommand::Unlock { port } => finger::unlock(context, port.as_deref()),
+        #[cfg(feature = "finger")]
+        KeyCommand::Lock => finger::lock(context),
+        #[cfg(feature = "finger")]
+        KeyCommand::Revoke { yes } => finger::revoke(context, yes),
+        #[cfg(feature = "finger")]
+        KeyCommand::Status => finger::status(context),
     }
 }
 

@@ -8,6 +8,8 @@ use goodwatt_chain::mempool::{AdmissionError, Dropped};
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::state::{Bids, Key, StateError};
 use goodwatt_chain::transaction::Transaction;
+#[cfg(feature = "finger")]
+use goodwatt_chain::units::Grains;
 use goodwatt_chain::units::{Height, HeightDelta};
 use goodwatt_validator::LoggedBlock;
 use goodwatt_validator::lookups::{self, Place};
@@ -149,6 +151,16 @@ impl Engine {
             Call::AddPeer { address } => value(&self.add_peer(&address)?),
             Call::BanPeer { peer, seconds } => value(&self.ban_peer(&peer, seconds)?),
             Call::UnbanPeer { peer } => value(&self.unban_peer(&peer)?),
+            #[cfg(feature = "finger")]
+            Call::BuySlots { seed, price_grains, cap_grains } => {
+                let price = Grains::new(price_grains);
+                let (price, cap) = (price.ok_or_else(too_much)?, Grains::new(cap_grains));
+                value(&self.open_purse(&seed, price, cap.ok_or_else(too_much)?)?)
+            }
+            #[cfg(feature = "finger")]
+            Call::StopBuying => value(&self.close_purse()),
+            #[cfg(feature = "finger")]
+            Call::Buying => value(&self.buying()),
             // Taken with its like before.
             Call::Submit { .. } => Err(Fault::new(FaultKind::Failed, "submitted twice")),
         }
@@ -299,6 +311,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// More than there will ever be.
+#[cfg(feature = "finger")]
+fn too_much() -> Fault {
+    Fault::new(FaultKind::Invalid, "so much money there will never be")
 }
 
 /// Sends an answer; whoever asked may be gone.

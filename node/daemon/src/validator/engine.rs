@@ -16,6 +16,8 @@ use goodwatt_validator::{
 };
 use tokio::sync::oneshot;
 
+#[cfg(feature = "finger")]
+use super::buying::Purse;
 use super::clock::{Clock, build_time};
 use super::home::{Home, HomeError, Opened};
 use super::light::Proofs;
@@ -51,6 +53,8 @@ pub(super) struct Engine {
     pub(super) sync_log: SyncLog,
     pub(super) proofs: Proofs,
     pub(super) keep_blocks: Option<u64>,
+    #[cfg(feature = "finger")]
+    pub(super) purse: Option<Purse>,
 }
 
 impl goodwatt_validator::Signers for Signers {
@@ -99,6 +103,8 @@ impl Engine {
             sync_log: SyncLog::default(),
             proofs: Proofs::default(),
             keep_blocks: settings.keep_blocks,
+            #[cfg(feature = "finger")]
+            purse: None,
         };
         engine.load_mempool();
         engine.erase_old_signers()?;
@@ -296,6 +302,8 @@ impl Engine {
         self.report_energy()?;
         self.announce();
         self.erase_old_signers()?;
+        #[cfg(feature = "finger")]
+        self.buy_slot();
         self.snapshot_in_time()?;
         self.prune()
     }

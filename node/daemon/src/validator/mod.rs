@@ -4,6 +4,8 @@
 //! through a [`Handle`]; so a slow disk never stalls the network, and no lock is ever held.
 
 mod answer;
+#[cfg(feature = "finger")]
+mod buying;
 mod clock;
 mod engine;
 mod home;

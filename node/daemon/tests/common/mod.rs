@@ -7,10 +7,14 @@
 mod clock;
 pub(crate) mod disk;
 mod files;
+#[cfg(feature = "finger")]
+pub(crate) mod finger;
 mod http;
 pub(crate) mod network;
 mod random;
 pub(crate) mod relay;
+#[cfg(feature = "finger")]
+pub(crate) mod terminal;
 pub(crate) mod wires;
 pub(crate) mod witness;
 

@@ -1,0 +1,201 @@
+//! Where an enrolment lies, and the order in which it is written.
+//!
+//! Beside the key file `owner.key` there is a folder `owner.finger`, for its owner's eyes only:
+//! - `device`: the board's own secret, where it is kept in a file;
+//! - `tries`: the counter of wrong tries;
+//! - `about`: address, sensor's port, and where the board's secret lies, as JSON; nothing secret;
+//! - `root`: the root secret under finger, PIN and board.
+//!
+//! Each is replaced whole, and `root` comes last: until it takes its place the former enrolment is
+//! in force, with its counter set back, which whoever enrols has earned. An enrolment never takes
+//! the place of one of another key.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use goodwatt_fingerprint::device::{DeviceSecret, Kind, SecretFile};
+use goodwatt_fingerprint::durable;
+use goodwatt_fingerprint::replay::Seen;
+use goodwatt_fingerprint::throttle::Throttle;
+use goodwatt_fingerprint::wrap::Wrapped;
+use serde::{Deserialize, Serialize};
+
+use super::super::context::Context;
+use super::super::error::ToolError;
+
+/// Bytes of `about` at most.
+const ABOUT_MOST: u64 = 4_096;
+
+/// What is known of an enrolment without opening it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct About {
+    /// The owner's address.
+    pub(super) address: String,
+    /// The sensor's port; none where no finger is needed.
+    pub(super) port: Option<String>,
+    /// Where the board's own secret lies: the name of a [`Kind`].
+    pub(super) device: String,
+}
+
+/// The files of one enrolment.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    folder: PathBuf,
+    /// The key file in whose stead the enrolment stands.
+    pub(super) key_file: PathBuf,
+}
+
+impl Place {
+    /// That of the configured key.
+    ///
+    /// # Errors
+    /// Where the configuration is missing or wrong.
+    pub(super) fn of(context: &Context) -> Result<Self, ToolError> {
+        Ok(Self::beside(&context.config()?.validator.key_file))
+    }
+
+    /// That beside a key file.
+    pub(super) fn beside(key_file: &Path) -> Self {
+        Self { folder: key_file.with_extension("finger"), key_file: key_file.to_owned() }
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The wrapped root.
+    pub(super) fn root(&self) -> PathBuf {
+        self.folder.join("root")
+    }
+
+    fn about_path(&self) -> PathBuf {
+        self.folder.join("about")
+    }
+
+    fn tries_path(&self) -> PathBuf {
+        self.folder.join("tries")
+    }
+
+    fn seen_path(&self) -> PathBuf {
+        self.folder.join("seen")
+    }
+
+    fn device_path(&self) -> PathBuf {
+        self.folder.join("device")
+    }
+
+    /// Whether there is an enrolment.
+    pub(super) fn is_enrolled(&self) -> bool {
+        self.root().exists()
+    }
+
+    /// The list of images that opened before.
+    pub(super) fn seen(&self) -> Seen {
+        Seen::at(&self.seen_path())
+    }
+
+    /// The counter of wrong tries.
+    pub(super) fn throttle(&self) -> Throttle {
+        Throttle::at(&self.tries_path())
+    }
+
+    /// The board's secret of an enrolment.
+    ///
+    /// # Errors
+    /// Where this program or this board has none of the kind.
+    pub(super) fn device(&self, about: &About) -> Result<Box<dyn DeviceSecret>, ToolError> {
+        match about.device.parse().map_err(ToolError::failed)? {
+            // One that is gone is not made anew: it would be another one.
+            Kind::File => Ok(Box::new(SecretFile::at(&self.device_path()))),
+            kind => kind.open(&self.device_path()).map_err(ToolError::failed),
+        }
+    }
+
+    /// The board's secret for a new enrolment; a file is made where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be made or read.
+    pub(super) fn make_device(&self, kind: Kind) -> Result<Box<dyn DeviceSecret>, ToolError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.and_then(|()| sync(self.folder.parent())).map_err(|error| self.failed(&error))?;
+        kind.open(&self.device_path()).map_err(ToolError::failed)
+    }
+
+    /// What is known of the enrolment, or nothing where there is none.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or is damaged.
+    pub(super) fn about(&self) -> Result<Option<About>, ToolError> {
+        let path = self.about_path();
+        if !self.is_enrolled() {
+            return Ok(None);
+        }
+        let damaged = || {
+            ToolError::failed(format!(
+                "{} is damaged: `goodwatt key enroll --words` makes it anew",
+                path.display()
+            ))
+        };
+        let read =
+            File::open(&path).and_then(|file| io::read_to_string(io::Read::take(file, ABOUT_MOST)));
+        match read {
+            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|_| damaged()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged()),
+            Err(error) => Err(ToolError::failed(format!("{}: {error}", path.display()))),
+        }
+    }
+
+    /// Puts a new enrolment into force.
+    ///
+    /// # Errors
+    /// Where the file system refuses; the former enrolment is in force then.
+    pub(super) fn commit(
+        &self,
+        wrapped: &Wrapped,
+        about: &About,
+        device: &dyn DeviceSecret,
+    ) -> Result<(), ToolError> {
+        self.throttle().reset(device).map_err(ToolError::failed)?;
+        let text = serde_json::to_string(about).map_err(ToolError::failed)?;
+        durable::write(&self.about_path(), text.as_bytes()).map_err(|error| self.failed(&error))?;
+        wrapped.store(&self.root(), device).map_err(ToolError::failed)
+    }
+
+    /// Destroys the enrolment, what opens it first; gives whether there was one.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
+    pub(super) fn revoke(&self) -> Result<bool, ToolError> {
+        let was = self.is_enrolled();
+        let seen = self.seen_path();
+        for path in [self.root(), self.device_path(), self.about_path(), self.tries_path(), seen] {
+            // What an interrupted writing left goes, too.
+            for path in [path.with_extension("new"), path] {
+                match durable::destroy(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(ToolError::failed(format!("{}: {error}", path.display())));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        match std::fs::remove_dir(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed(&error)),
+            _ => Ok(was),
+        }
+    }
+
+    fn failed(&self, error: &io::Error) -> ToolError {
+        ToolError::failed(format!("{}: {error}", self.folder.display()))
+    }
+}
+
+/// A new folder is durable once the one around it is.
+fn sync(folder: Option<&Path>) -> io::Result<()> {
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}

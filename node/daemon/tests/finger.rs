@@ -1,0 +1,50 @@
+//! `goodwatt finger` as a person runs it, without a sensor.
+#![cfg(feature = "finger")]
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use goodwatt_fingerprint::image::Image;
+use goodwatt_fingerprint::synthetic::{Finger, Placement};
+
+fn goodwatt(arguments: &[&str], folder: &Path) -> Output {
+    let tool =
+        Command::new(env!("CARGO_BIN_EXE_goodwatt")).args(arguments).current_dir(folder).output();
+    tool.expect("the tool starts")
+}
+
+fn write(image: &Image, path: &Path) {
+    image.write_png(File::create(path).expect("a new file")).expect("written");
+}
+
+#[test]
+fn an_image_is_read_in_the_locked_process_and_drawn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let image = Finger::grow(2_000).place(1, &Placement::usual());
+    write(&image, &folder.path().join("print.png"));
+    let shown = goodwatt(&["finger", "show", "print.png", "print.svg"], folder.path());
+    let text = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(text.starts_with("print.svg: ") && text.contains(" minutiae, quality "), "{text}");
+    let picture = std::fs::read_to_string(folder.path().join("print.svg")).expect("a picture");
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    assert!(picture.matches("<circle ").count() > 20);
+}
+
+#[test]
+fn what_is_no_image_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = |arguments: &[&str], code: i32, says: &str| {
+        let done = goodwatt(arguments, folder.path());
+        let text = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(says), "{arguments:?}: {text}");
+    };
+    std::fs::write(folder.path().join("no.png"), b"no image").expect("written");
+    check(&["finger", "show", "no.png", "x.svg"], 1, "no PNG image");
+    check(&["finger", "show", "missing.png", "x.svg"], 1, "missing.png");
+    check(&["finger", "bench", "."], 1, "no two fingers");
+    check(&["finger", "bench", ".", "--crop", "7x9"], 2, "48 to 1024");
+    check(&["finger", "probe", "--port", "/dev/no-such"], 1, "no serial port /dev/no-such");
+}
