@@ -1,8 +1,6 @@
 //! Blocks of peers: verified together, carried out, and put on the card with one sync.
 
-use std::collections::VecDeque;
-use std::sync::mpsc;
-
+use goodwatt_chain::block::Certificate;
 use goodwatt_chain::codec;
 use goodwatt_chain::hash::TxId;
 use goodwatt_chain::ledger::{BlockError, Signatures};
@@ -16,10 +14,8 @@ use crate::parts::{Now, Output, Signers, StateStore};
 use crate::stuck::Stuck;
 use crate::validator::Validator;
 
-/// How many signatures are awaited before blocks are taken over: these take 0.5 MB.
+/// How many signatures are verified together, if there are as many: these take 0.5 MB.
 const BATCH: usize = 2_048;
-/// How many are verified together, while the blocks before them are carried out.
-const PART: usize = BATCH / 2;
 
 /// Blocks that the ledger has taken and the card has not yet. Until it has, nobody is told, and
 /// the state does not go onto the card.
@@ -48,60 +44,34 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         }
     }
 
-    /// Carries blocks out while the signatures of those after them are verified. Where one is not
-    /// what was decided, its giver is told off, and another peer is asked for it.
     fn take(&mut self, now: Now, ready: Vec<Body>) -> Result<(), Stuck> {
-        let Some((mut blocks, parts)) = self.collected(ready) else { return Ok(()) };
+        let Some(verified) = self.verified(ready) else { return Ok(()) };
         let first = self.ledger.tip().height.next();
-        let told = self.outputs.len();
-        let (mut records, mut sealed, mut outcome) = (Vec::new(), Vec::new(), Ok(()));
-        let (count, mut taken) = (blocks.len(), 0);
-        verified_in_order(&parts, |part, invalid| {
-            if let Some(bad) = part.block_of(invalid) {
-                if let Some((body, _)) = blocks.remove(bad - taken) {
-                    self.caught(body.from, BlockError::Signature.to_string());
+        let (told, mut records, mut sealed) = (self.outputs.len(), Vec::new(), Vec::new());
+        let mut fault = None;
+        for (Body { from, logged, .. }, transactions) in verified {
+            match self.ledger.check(&logged.block, Signatures::Verified(transactions)) {
+                Ok(applied) => {
+                    records.push(codec::encode(&*logged));
+                    sealed.extend(self.take_over(&logged, applied));
                 }
-                return false;
-            }
-            // Who decided a block stands in the next one, and is verified with that.
-            let ends = part.end();
-            let until = if ends == count { count } else { ends - 1 };
-            while taken < until
-                && let Some((Body { from, mut logged, .. }, transactions)) = blocks.pop_front()
-            {
-                let next = blocks.front().map(|(next, _)| &next.logged.block.parent_certificate);
-                if let Some(Some(certificate)) = next {
-                    // Of many it is the one that everybody has.
-                    logged.certificate.clone_from(certificate);
+                Err(BlockError::State(error)) => {
+                    fault = Some(Stuck::State(error));
+                    break;
                 }
-                taken += 1;
-                match self.ledger.check(&logged.block, Signatures::Verified(transactions)) {
-                    Ok(applied) => {
-                        records.push(codec::encode(&*logged));
-                        sealed.extend(self.take_over(&logged, applied));
-                    }
-                    Err(BlockError::State(error)) => outcome = Err(Stuck::State(error)),
-                    Err(error) => {
-                        outcome = Err(Stuck::Block(error));
-                        self.peers.catch_up.fail(from);
-                    }
-                }
-                if outcome.is_err() {
-                    blocks.clear();
-                    return false;
+                Err(error) => {
+                    fault = Some(Stuck::Block(error));
+                    self.peers.catch_up.fail(from);
+                    break;
                 }
             }
-            true
-        });
-        for (body, _) in blocks {
-            self.peers.catch_up.keep(body);
         }
         let outputs = self.outputs.split_off(told);
         if !records.is_empty() {
             self.unwritten = Some(Unwritten { first, records, outputs, sealed });
             self.write_taken(now)?;
         }
-        outcome
+        fault.map_or(Ok(()), Err)
     }
 
     /// Puts on the card what the ledger has taken, and tells of it.
@@ -119,38 +89,46 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         self.tidy_mempool(now, &sealed)
     }
 
-    /// Decodes blocks, and collects what is to be verified of them, in parts. Where one is not what
-    /// its header commits to, its giver is told off, and nothing is taken until another peer has
-    /// given it.
-    fn collected(&mut self, ready: Vec<Body>) -> Option<(Collected, Vec<Part>)> {
-        let (mut parts, mut decoded) = (Vec::<Part>::new(), Vec::new());
+    /// Decodes blocks and verifies all signatures of them together. Where one is not what was
+    /// decided, its giver is told off, and nothing is taken until another peer has given it.
+    fn verified(&mut self, mut ready: Vec<Body>) -> Option<Vec<(Body, Vec<Transaction>)>> {
+        let (mut batch, mut decoded, mut ends) = (Batch::default(), Vec::new(), Vec::new());
         let mut bad = None;
         for (at, body) in ready.iter().enumerate() {
             let is_last = at + 1 == ready.len();
-            if parts.last().is_none_or(|part| part.batch.len() >= PART) {
-                parts.push(Part { batch: Batch::with_capacity(PART), first: at, ends: Vec::new() });
-            }
-            let Some(part) = parts.last_mut() else { break };
-            match self.collect(body, at == 0, is_last, &mut part.batch) {
+            match self.collect(body, at == 0, is_last, &mut batch) {
                 Ok(transactions) => decoded.push(transactions),
                 Err(error) => {
                     bad = Some((at, error));
                     break;
                 }
             }
-            part.ends.push(part.batch.len());
+            ends.push(batch.len());
         }
-        let Some((bad, error)) = bad else {
-            return Some((ready.into_iter().zip(decoded).collect(), parts));
-        };
-        for (at, body) in ready.into_iter().enumerate() {
-            if at == bad {
-                self.caught(body.from, error.to_string());
-            } else {
-                self.peers.catch_up.keep(body);
+        if bad.is_none() && !batch.verify() {
+            let first = batch.first_invalid().unwrap_or_default();
+            let at = ends.iter().position(|end| *end > first).unwrap_or_default();
+            bad = Some((at, BlockError::Signature));
+        }
+        if let Some((bad, error)) = bad {
+            for (at, body) in ready.into_iter().enumerate() {
+                if at == bad {
+                    self.caught(body.from, error.to_string());
+                } else {
+                    self.peers.catch_up.keep(body);
+                }
             }
+            return None;
         }
-        None
+        let mut next: Option<Certificate> = None;
+        for body in ready.iter_mut().rev() {
+            // What stands in the next block is what everybody has, and was verified here.
+            if let Some(certificate) = next.take() {
+                body.logged.certificate = certificate;
+            }
+            next.clone_from(&body.logged.block.parent_certificate);
+        }
+        Some(ready.into_iter().zip(decoded).collect())
     }
 
     /// Collects the signatures of a block whose id is proven: of its transactions, of its parent's
@@ -180,104 +158,5 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             certificate.check(chain, &in_charge.validators, batch)?;
         }
         Ok(transactions)
-    }
-}
-
-/// Blocks by rising height, with their transactions.
-type Collected = VecDeque<(Body, Vec<Transaction>)>;
-
-/// Some blocks whose signatures are verified together.
-struct Part {
-    batch: Batch,
-    /// The place of its first block among all that are taken.
-    first: usize,
-    /// Up to which place in the batch the signatures of each block go.
-    ends: Vec<usize>,
-}
-
-impl Part {
-    /// The place after its last block.
-    fn end(&self) -> usize {
-        self.first + self.ends.len()
-    }
-
-    /// The place of the block with a signature, among all that are taken.
-    fn block_of(&self, signature: Option<usize>) -> Option<usize> {
-        let signature = signature?;
-        Some(self.first + self.ends.iter().take_while(|end| **end <= signature).count())
-    }
-}
-
-/// Verifies parts one after another in a thread of its own, and gives each with the place of its
-/// first signature that is not valid to `judge`, until that says no.
-fn verified_in_order(parts: &[Part], mut judge: impl FnMut(&Part, Option<usize>) -> bool) {
-    let (tell, told) = mpsc::channel();
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("verifier".into());
-        let verify = move || {
-            for part in parts {
-                // Nobody listens any more where one before it was bad.
-                if tell.send(part.batch.verify()).is_err() {
-                    return;
-                }
-            }
-        };
-        // Without a thread nothing is told, and all is verified here.
-        let _thread = thread.spawn_scoped(scope, verify).ok();
-        for part in parts {
-            let is_valid = told.recv().unwrap_or_else(|_| part.batch.verify());
-            let invalid = if is_valid { None } else { part.batch.first_invalid() };
-            if !judge(part, invalid) {
-                break;
-            }
-        }
-        drop(told);
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use goodwatt_chain::hash::Digest32;
-    use goodwatt_chain::signature::SigningKey;
-
-    use super::*;
-
-    /// So many parts of five blocks with three signatures each, of which some are bad.
-    fn parts(count: usize, bad: &[usize]) -> Vec<Part> {
-        let key = SigningKey::from_seed(&[1; 32]);
-        let (good, other) = (Digest32::new([2; 32]), Digest32::new([3; 32]));
-        let signature = key.sign(&good);
-        let mut all = 0;
-        let mut part = |number| {
-            let (mut batch, mut ends) = (Batch::default(), Vec::new());
-            for _ in 0..5 {
-                for _ in 0..3 {
-                    let digest = if bad.contains(&all) { other } else { good };
-                    batch.push(key.public(), digest, signature);
-                    all += 1;
-                }
-                ends.push(batch.len());
-            }
-            Part { batch, first: number * 5, ends }
-        };
-        (0..count).map(&mut part).collect()
-    }
-
-    #[test]
-    fn the_block_of_the_first_bad_signature_is_found_and_nothing_is_judged_after_it() {
-        let judged = |bad: &[usize]| {
-            let mut judged = Vec::new();
-            verified_in_order(&parts(3, bad), |part, invalid| {
-                judged.push((part.end(), part.block_of(invalid)));
-                invalid.is_none()
-            });
-            judged
-        };
-        assert_eq!(judged(&[]), [(5, None), (10, None), (15, None)]);
-        assert_eq!(judged(&[0]), [(5, Some(0))]);
-        assert_eq!(judged(&[14]), [(5, Some(4))]);
-        assert_eq!(judged(&[15, 40]), [(5, None), (10, Some(5))]);
-        assert_eq!(judged(&[44]), [(5, None), (10, None), (15, Some(14))]);
-        verified_in_order(&[], |_, _| unreachable!("nothing is there"));
     }
 }
