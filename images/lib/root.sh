@@ -3,7 +3,11 @@
 
 # Unpacks a package without running its scripts: unpack NAME FOLDER
 # shellcheck disable=SC2154 # base is set by images/build
-unpack() { dpkg-deb --extract "$(echo "$base"/unpack/"$1"_*.deb)" "$2"; }
+unpack() {
+    local packages
+    packages=("$base"/unpack/"$1"*.deb)
+    dpkg-deb --extract "${packages[0]}" "$2"
+}
 
 # Everything that lies on the three partitions: $WORK/root, $WORK/boot, $WORK/data.
 make_root() {
@@ -31,7 +35,7 @@ add_goodwatt() {
 add_kernel() {
     local tree=$WORK/unpacked
     mkdir "$tree"
-    unpack 'linux-image-*' "$tree"
+    unpack linux-image- "$tree"
     unpack raspi-firmware "$tree"
     unpack firmware-brcm80211 "$tree"
     KERNEL=$(basename "$tree"/usr/lib/modules/*)
