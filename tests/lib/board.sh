@@ -8,14 +8,19 @@
 readonly BOOT_SECONDS_MAX=${BOOT_SECONDS_MAX:-900}
 readonly MIB=1048576
 # Where the partitions begin, in MiB: images/lib/disk.sh.
+# shellcheck disable=SC2034 # for who sources this
 readonly BOOT_MIB=4 ROOT_MIB=132 DATA_MIB=420
 
-# The image to start from, unpacked once: use_image FILE.img.xz FOLDER
+# The image to start from, unpacked once: use_image FILE.img[.xz] FOLDER
 use_image() {
     BOARDS=$2
     mkdir -p "$BOARDS"
     IMAGE=$BOARDS/image.img
-    [[ $IMAGE -nt $1 ]] || { xz --decompress --stdout "$1" | dd of="$IMAGE.new" bs=1M conv=sparse status=none && mv "$IMAGE.new" "$IMAGE"; }
+    [[ $IMAGE -nt $1 ]] || {
+        case $1 in *.xz) xz --decompress --stdout "$1" ;; *) cat "$1" ;; esac |
+            dd of="$IMAGE.new" bs=1M conv=sparse status=none
+        mv "$IMAGE.new" "$IMAGE"
+    }
     [[ -e $BOARDS/key ]] || ssh-keygen -q -t ed25519 -N '' -C tests -f "$BOARDS/key"
     [[ -e $BOARDS/vmlinuz && $BOARDS/vmlinuz -nt $IMAGE ]] || {
         from_boot "$IMAGE" vmlinuz >"$BOARDS/vmlinuz"
@@ -61,7 +66,7 @@ start_board() {
         -append "console=ttyAMA0 ro quiet loglevel=4 panic=5 ${BOARD_APPEND:-}" \
         -drive "if=none,id=card,format=raw,file=$folder/card,cache=writeback" \
         -device virtio-blk-device,drive=card \
-        -netdev "user,id=home,net=10.0.2.0/24,hostfwd=tcp:127.0.0.1:$((22000 + number))-:22,hostfwd=tcp:127.0.0.1:$((29000 + number))-:9460" \
+        -netdev "user,id=home,net=10.0.2.0/24,hostfwd=tcp:127.0.0.1:$((22000 + number))-:22,hostfwd=tcp:127.0.0.1:$((29000 + number))-:9460,hostfwd=tcp:127.0.0.1:$((29100 + number))-:9461" \
         -device "virtio-net-device,netdev=home,mac=52:54:00:12:34:$(printf %02x "$number")" \
         -device virtio-rng-device \
         -serial "file:$folder/serial" -monitor none -pidfile "$folder/pid" -daemonize "$@"
