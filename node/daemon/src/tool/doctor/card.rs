@@ -14,6 +14,8 @@ const BYTES_A_DAY: u64 = 320_000_000;
 const FREE_MIN: u64 = BYTES_A_DAY;
 /// Below this it is time to look.
 const FREE_LOW: u64 = 7 * BYTES_A_DAY;
+/// What is written at a start says nothing of the day after it: seconds to wait with that figure.
+const SETTLED_SECS: u64 = 3_600;
 /// Sectors of the kernel's counters, whatever the card's own are.
 const SECTOR: u64 = 512;
 
@@ -101,16 +103,13 @@ fn written(disk: &Path, machine: &Machine) -> String {
     let sectors = line(&disk.join("stat")).and_then(|text| field(text, 6)?.parse::<u64>().ok());
     let seconds = line(&machine.proc.join("uptime"))
         .and_then(|text| field(text, 0)?.split('.').next()?.parse::<u64>().ok());
-    match (sectors, seconds) {
-        (Some(sectors), Some(seconds @ 1..)) => {
-            let bytes = sectors * SECTOR;
+    match (sectors.map(|sectors| sectors * SECTOR), seconds) {
+        (Some(bytes), Some(seconds @ SETTLED_SECS..)) => {
             let a_day = u128::from(bytes) * 86_400 / u128::from(seconds);
-            format!(
-                "{:.1} MB written since the start, {:.1} MB a day",
-                bytes as f64 / 1e6,
-                a_day as f64 / 1e6
-            )
+            let (now, a_day) = (bytes as f64 / 1e6, a_day as f64 / 1e6);
+            format!("{now:.1} MB written since the start, {a_day:.1} MB a day")
         }
+        (Some(bytes), _) => format!("{:.1} MB written since the start", bytes as f64 / 1e6),
         _ => "what is written to it is not told".to_owned(),
     }
 }

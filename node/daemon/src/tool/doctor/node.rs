@@ -30,7 +30,7 @@ pub(super) fn config(context: &Context, findings: &mut Findings) -> Option<Confi
     findings.good("config", format!("{} is good", path.display()));
     match read_genesis(&config.chain.genesis) {
         Ok(genesis) => {
-            findings.good("genesis", format!("{}, {}", genesis.name, genesis.chain_id()))
+            findings.good("genesis", format!("{}, {}", genesis.name, genesis.chain_id()));
         }
         Err(error) => findings.wrong(
             "genesis",

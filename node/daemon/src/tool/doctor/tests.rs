@@ -96,7 +96,7 @@ fn the_card_tells_its_wear_or_what_was_written() {
     let part = "sys/devices/mmc0/mmcblk0/mmcblk0p3";
     board.put(&format!("{part}/partition"), "3\n");
     board.put("sys/devices/mmc0/mmcblk0/stat", " 10 0 80 5 20 0 4000 9 0 1 2\n");
-    board.put("proc/uptime", "864.21 1700.0\n");
+    board.put("proc/uptime", "8640.21 17000.0\n");
     board.put("sys/dev/block/none", "");
     let link = board.folder.path().join(format!("sys/dev/block/{major}:{minor}"));
     std::os::unix::fs::symlink(board.folder.path().join(part), link).expect("linked");
@@ -109,7 +109,7 @@ fn the_card_tells_its_wear_or_what_was_written() {
             None => findings.good("wear", wear.found),
         }
     };
-    check(wear, Verdict::Good, &["mmcblk0 does not tell", "2.0 MB written", "204.8 MB a day"]);
+    check(wear, Verdict::Good, &["mmcblk0 does not tell", "2.0 MB written", "20.5 MB a day"]);
     board.put("sys/devices/mmc0/mmcblk0/device/life_time", "0x02 0x01\n");
     check(wear, Verdict::Good, &["below 20 %"]);
     board.put("sys/devices/mmc0/mmcblk0/device/life_time", "0x02 0x09\n");
@@ -177,7 +177,7 @@ fn a_key_that_others_may_read_is_found() {
     let look = |findings: &mut Findings| node::key(&config, findings);
     check(look, Verdict::Notice, &["no owner's key", "key new"]);
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/keystore/testdata");
-    let mut put = |name: &str, mode| {
+    let put = |name: &str, mode| {
         let text = fs::read_to_string(kept.join(name)).expect("test data");
         board.put("node/data/owner.key", &text);
         let path = board.folder.path().join("node/data/owner.key");
