@@ -121,3 +121,15 @@ hash_of() { dd if="$BOARDS/$1/card" bs=1M skip="$2" count="$3" status=none | sha
 
 # Shows the end of a board's console, for who reads why a step failed.
 show_console() { echo "----- console of $1"; tail -n 40 "$BOARDS/$1/serial" | tr -d '\r'; }
+
+# Starts a Raspberry Pi 3B from the SD model, with Debian's own device tree: start_pi NAME. It has no
+# network there; what it says is on its serial console. Its card has to be a power of two in size.
+start_pi() {
+    local folder=$BOARDS/$1
+    from_boot "$IMAGE" bcm2837-rpi-3-b.dtb >"$BOARDS/pi.dtb"
+    nice -n 10 qemu-system-aarch64 -M raspi3b -display none -no-reboot -icount shift=3 \
+        -kernel "$BOARDS/vmlinuz" -initrd "$BOARDS/initrd.img" -dtb "$BOARDS/pi.dtb" \
+        -append "console=ttyAMA0,115200 ro quiet loglevel=4 panic=5" \
+        -drive "if=sd,format=raw,file=$folder/card" \
+        -serial "file:$folder/serial" -monitor none -pidfile "$folder/pid" -daemonize
+}
