@@ -49,6 +49,14 @@ make_ext4() {
     done
     mke2fs -q -t ext4 -L "$3" -U "$4" -E "$extended" "${options[@]}" -d "$5" "$1" ||
         fail "the files for $3 need more than $2 MiB"
+    # When a file was unpacked and read here must not be seen in the image; only its content's age can
+    # be set from outside.
+    find "$5" -printf '/%P\n' | sort | while read -r path; do
+        printf 'set_inode_field "%s" ctime @%s\n' "$path" "$SOURCE_DATE_EPOCH"
+        printf 'set_inode_field "%s" atime @%s\n' "$path" "$SOURCE_DATE_EPOCH"
+    done >"$1.times"
+    debugfs -w -f "$1.times" "$1" >/dev/null 2>&1
+    e2fsck -fn "$1" >/dev/null || fail "the file system for $3 is not clean"
 }
 
 # Compresses, and writes what stands beside an image: publish FILE
