@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use goodwatt_units::{MicroWatts, Millis};
 use serde::Deserialize;
 
+use crate::address::MeterAddress;
 use crate::quantity::{self, MicroOhms};
 use crate::reading::{Scope, SourceKind};
 
@@ -14,8 +15,11 @@ use crate::reading::{Scope, SourceKind};
 pub struct PowerConfig {
     /// The only source to use; without it the first one that works is taken.
     pub source: Option<SourceKind>,
-    /// The only sensor to use, as it is printed at start: `ina219`, `ina219@1-0040`, `BAT0`.
+    /// The only sensor to use, as it is printed at start: `ina219`, `ina219@1-0040`, `BAT0`. One
+    /// that no kernel driver owns has to be named with bus and address.
     pub sensor: Option<String>,
+    /// The meter outside of the board, such as `"shelly://192.168.1.5"`.
+    pub meter: Option<MeterAddress>,
     /// Channel of a sensor that has several, such as an INA3221.
     pub channel: Option<u8>,
     /// What the sensor covers, where it is not wired into the supply of the board.
@@ -25,17 +29,24 @@ pub struct PowerConfig {
     /// Required for every sensor with an external shunt: what the kernel assumes (10 mOhm) is
     /// not what usual INA219 boards carry (100 mOhm), and the mistake is a silent factor of ten.
     pub shunt: Option<MicroOhms>,
+    /// How far off the figures may be, such as `"2 %"`, where the operator knows better than a data
+    /// sheet, or where there is none.
+    #[serde(deserialize_with = "quantity::some_error_ppm", rename = "error")]
+    pub error_ppm: Option<u32>,
     /// Power of the idle board in the scope of the chosen sensor, such as `"2.31 W"`.
     #[serde(deserialize_with = "quantity::some_power")]
     pub idle: Option<MicroWatts>,
     /// The model of this very board, as a calibration against a meter found it.
     pub calibration: Option<Calibration>,
-    /// How often the caller means to sample, such as `"1 s"`; at least [`Self::MIN_PERIOD`].
-    ///
-    /// The sensor is read at most once in it, and a gap of more than three is not bridged.
+    /// How often the caller means to sample while nobody looks, such as `"10 s"`; at least
+    /// [`Self::MIN_PERIOD`]. A gap of more than three is not bridged.
     #[serde(deserialize_with = "quantity::span")]
     pub period: Millis,
-    /// Where sysfs and procfs are mounted.
+    /// How long a look waits for a plug; those take some tens of milliseconds. Whoever looks from a
+    /// thread that has other work waits no longer than that can bear.
+    #[serde(skip)]
+    pub patience: Millis,
+    /// Where sysfs, procfs and the devices are.
     #[serde(skip)]
     pub roots: Roots,
 }
@@ -43,6 +54,11 @@ pub struct PowerConfig {
 impl PowerConfig {
     /// The shortest period: each read is a wake-up, and more than one a second is not worth it.
     pub const MIN_PERIOD: Millis = Millis::from_secs(1);
+    /// A tenth of a wake-up a second: what an energy report costs while nobody looks.
+    pub const DEFAULT_PERIOD: Millis = Millis::from_secs(10);
+
+    /// A fifth of a second: once a look, and less than a block takes.
+    pub const DEFAULT_PATIENCE: Millis = Millis::new(200);
 
     /// The period, but no shorter than [`Self::MIN_PERIOD`].
     pub(crate) fn effective_period(&self) -> Millis {
@@ -55,12 +71,15 @@ impl Default for PowerConfig {
         Self {
             source: None,
             sensor: None,
+            meter: None,
             channel: None,
             scope: None,
             shunt: None,
+            error_ppm: None,
             idle: None,
             calibration: None,
-            period: Self::MIN_PERIOD,
+            period: Self::DEFAULT_PERIOD,
+            patience: Self::DEFAULT_PATIENCE,
             roots: Roots::default(),
         }
     }
@@ -81,18 +100,20 @@ pub struct Calibration {
     pub error_ppm: u32,
 }
 
-/// Where the kernel's two text file systems are; tests put a tree of their own here.
+/// Where the kernel's file systems are; tests put a tree of their own here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Roots {
     /// sysfs, usually `/sys`.
     pub sys: PathBuf,
     /// procfs, usually `/proc`.
     pub proc: PathBuf,
+    /// Devices, usually `/dev`.
+    pub dev: PathBuf,
 }
 
 impl Default for Roots {
     fn default() -> Self {
-        Self { sys: "/sys".into(), proc: "/proc".into() }
+        Self { sys: "/sys".into(), proc: "/proc".into(), dev: "/dev".into() }
     }
 }
 

@@ -263,7 +263,8 @@ mod tests {
         }
 
         fn roots(&self) -> Roots {
-            Roots { sys: self.0.path().join("sys"), proc: self.0.path().join("proc") }
+            let at = |name| self.0.path().join(name);
+            Roots { sys: at("sys"), proc: at("proc"), dev: at("dev") }
         }
 
         fn put(&self, path: &str, text: &str) {

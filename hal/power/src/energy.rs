@@ -25,6 +25,12 @@ pub struct Account {
 }
 
 impl Account {
+    /// Energy with what it may be off and the time it was used in; nobody's part is known.
+    #[must_use]
+    pub const fn new(energy: MicroJoules, uncertainty: MicroJoules, covered: Millis) -> Self {
+        Self { energy, uncertainty, covered, marginal: MicroJoules::ZERO, attributed: Millis::ZERO }
+    }
+
     /// What our own CPU time added to the energy of an idle board.
     ///
     /// `None` unless it is known for all of the covered time: that takes idle power in the same
@@ -151,6 +157,8 @@ pub(crate) struct Step {
     pub(crate) counted: Option<(MicroJoules, RelativeError)>,
     /// What the model says the power was on average since the last sample.
     pub(crate) modelled: Option<Bounded>,
+    /// There is no sensor: the kernel's count of busy time is all there is.
+    pub(crate) model_only: bool,
     pub(crate) cpu: CpuInterval,
 }
 
@@ -220,7 +228,9 @@ impl EnergyMeter {
         if let Some((energy, error)) = step.counted {
             return Some(Part { method: Method::Measured, energy, error });
         }
-        if span > self.period.saturating_mul(GAP_PERIODS) {
+        // The model takes the mean from a counter of the kernel, which knows no gap.
+        let counts = step.model_only && step.modelled.is_some();
+        if !counts && span > self.period.saturating_mul(GAP_PERIODS) {
             return None;
         }
         if let Some(((from, error), (to, later_error))) = before.zip(step.level) {
@@ -263,6 +273,7 @@ mod tests {
             level: level.map(watts),
             counted: counted.map(|energy| (MicroJoules::new(energy), ERROR)),
             modelled: modelled.map(watts),
+            model_only: false,
             cpu: CpuInterval {
                 busy: Some(CpuTime::from_micros(100)),
                 own: Some(CpuTime::from_micros(25)),
@@ -305,6 +316,9 @@ mod tests {
         check(&[model(0, 4_000), model(1_000, 5_000)], 0, 5_000_000, 0);
         check(&[model(0, 4_000), model(3_001, 5_000)], 0, 0, 3_001);
         check(&[step(0, None, None, None), step(1_000, None, None, None)], 0, 0, 1_000);
+        // Without a sensor the kernel's count of busy time is enough.
+        let alone = |at, milliwatts| Step { model_only: true, ..model(at, milliwatts) };
+        check(&[alone(0, 4_000), alone(300_000, 5_000)], 0, 1_500_000_000, 0);
     }
 
     #[test]
@@ -394,6 +408,7 @@ mod tests {
                 level: level.map(watts),
                 counted: counted.map(|energy| (MicroJoules::new(energy), ERROR)),
                 modelled: modelled.map(watts),
+                model_only: false,
                 cpu: CpuInterval {
                     share: None,
                     busy: busy.map(CpuTime::from_micros),

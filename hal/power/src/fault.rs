@@ -1,7 +1,7 @@
 //! What can be wrong with one reading.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use goodwatt_units::{MicroJoules, MicroWatts, Millis};
 
@@ -16,11 +16,7 @@ pub enum Fault {
         path: PathBuf,
     },
     /// The file is there but may not be read.
-    #[error(
-        "{0} may not be read: let the daemon's group read it (chgrp and chmod g+r in a udev rule; \
-         energy_uj belongs to root alone since Linux 5.10)",
-        path.display()
-    )]
+    #[error("{} may not be read: {}", path.display(), remedy(path))]
     Denied {
         /// What was to be read.
         path: PathBuf,
@@ -58,7 +54,7 @@ pub enum Fault {
         "the sensor shows no power while the board runs: it hangs or is not in the supply line"
     )]
     Zero,
-    /// More than a thousand times more or less than before.
+    /// More than a hundred times more or less than before.
     #[error(
         "{microwatts} uW after {before} is no change a board can make: a unit or a register is wrong"
     )]
@@ -90,12 +86,106 @@ pub enum Fault {
         /// How long it was not read.
         span: Millis,
     },
+    /// A kernel driver owns the address on the bus.
+    #[error(
+        "a kernel driver owns {sensor}: read it there (source \"hwmon\" or \"iio\"), or unbind it"
+    )]
+    Owned {
+        /// The chip and its address.
+        sensor: String,
+    },
+    /// Another chip answers at the address.
+    #[error(
+        "{sensor} answers {found:#06x} in its register {register:#04x}, and not {wanted:#06x}: \
+             it is another chip, or does not keep what it is told; set power.sensor to what is wired"
+    )]
+    OtherChip {
+        /// The chip and its address.
+        sensor: String,
+        /// The register that was read.
+        register: u8,
+        /// What it holds.
+        found: u16,
+        /// What it should hold.
+        wanted: u16,
+    },
+    /// The current is beyond what the sensor can measure with its shunt.
+    #[error("the drop over the shunt is beyond what {sensor} can measure: take a smaller shunt")]
+    OverRange {
+        /// The chip and its address.
+        sensor: String,
+    },
+    /// The meter does not take or does not keep the connection.
+    #[error("{meter} cannot be reached ({reason}): check that it is on, its address, the network")]
+    Unreachable {
+        /// The meter.
+        meter: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The meter takes too long.
+    #[error("{meter} has not answered in time: check the network between it and this machine")]
+    Late {
+        /// The meter.
+        meter: String,
+    },
+    /// The meter sends more than any answer has.
+    #[error("{meter} sends more than {limit} bytes: that is no meter's answer; check power.meter")]
+    TooLong {
+        /// The meter.
+        meter: String,
+        /// The most bytes that are read.
+        limit: usize,
+    },
+    /// The meter answers something else than a figure.
+    #[error(
+        "{meter} answers {text:?}, which is no figure of its kind: check power.meter, its kind, \
+         its channel, and whether it asks for a password"
+    )]
+    NoFigure {
+        /// The meter.
+        meter: String,
+        /// The start of what it answers.
+        text: String,
+    },
+    /// The firmware knows no power management chip.
+    #[error("{} says {text:?}: only the Raspberry Pi 5 measures its rails", path.display())]
+    NoRails {
+        /// The mailbox.
+        path: PathBuf,
+        /// The start of its answer.
+        text: String,
+    },
+    /// Nobody writes into the socket.
+    #[error(
+        "no line came over {meter}: start the program that reads the meter, and let it write \
+         lines such as {{\"watts\":2.5}}"
+    )]
+    NoLine {
+        /// The socket.
+        meter: String,
+    },
     /// A battery that does not feed the machine says nothing about what the machine draws.
     #[error("the battery is {status:?}, and only a discharging one shows what the machine draws")]
     NotDischarging {
         /// The state that the kernel names.
         status: String,
     },
+}
+
+/// What gives this process the right to read a file.
+fn remedy(path: &Path) -> &'static str {
+    let path = path.to_string_lossy();
+    if path.contains("/i2c-") {
+        "put the daemon's user into group i2c (usermod -aG i2c), or write a udev rule: \
+         SUBSYSTEM==\"i2c-dev\", GROUP=\"i2c\", MODE=\"0660\""
+    } else if path.contains("vcio") {
+        "put the daemon's user into group video (usermod -aG video), or write a udev rule: \
+         KERNEL==\"vcio_gencmd\", GROUP=\"video\", MODE=\"0660\""
+    } else {
+        "let the daemon's group read it (chgrp and chmod g+r in a udev rule; energy_uj belongs to \
+         root alone since Linux 5.10)"
+    }
 }
 
 impl Fault {
@@ -136,9 +226,13 @@ mod tests {
 
     #[test]
     fn a_denied_file_names_the_remedy() {
-        let path = PathBuf::from("/sys/class/powercap/intel-rapl:0/energy_uj");
-        let text = Fault::Denied { path }.to_string();
-        assert!(text.contains("/sys/class/powercap/intel-rapl:0/energy_uj"), "{text}");
-        assert!(text.contains("udev rule"), "{text}");
+        let check = |path: &str, group: &str| {
+            let text = Fault::Denied { path: path.into() }.to_string();
+            assert!(text.starts_with(path), "{text}");
+            assert!(text.contains("udev rule") && text.contains(group), "{text}");
+        };
+        check("/sys/class/powercap/intel-rapl:0/energy_uj", "chgrp");
+        check("/dev/i2c-1", "usermod -aG i2c");
+        check("/dev/vcio_gencmd", "usermod -aG video");
     }
 }

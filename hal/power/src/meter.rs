@@ -5,14 +5,14 @@ use std::fmt;
 use goodwatt_units::{MicroJoules, MicroWatts, Millis};
 
 use crate::config::PowerConfig;
-use crate::cpu::{CpuMeter, CpuShare};
+use crate::cpu::{CpuInterval, CpuMeter, CpuShare};
 use crate::energy::{EnergyMeter, EnergyTotals, Idle, Step};
 use crate::fault::Fault;
 use crate::model::Model;
 use crate::probe::{self, Discovery, SkipReason};
-use crate::reading::{Method, Reading, RelativeError, Scope, Sensor, SourceKind};
+use crate::reading::{ErrorSource, Method, Reading, RelativeError, Scope, Sensor, SourceKind};
 use crate::source::Opened;
-use crate::watch::{Context, CounterWatch, LevelWatch};
+use crate::watch::{Context, Count, CounterWatch, LevelWatch};
 
 /// What the sensor is doing, and so why a reading is modelled.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,7 +34,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Measuring => f.write_str("measuring"),
-            Self::Starting => f.write_str("starting: a counter has to be read twice"),
+            Self::Starting => f.write_str("starting: there is a figure at the next look"),
             Self::Faulty(fault) => write!(f, "faulty: {fault}"),
             Self::Missing(reason) => write!(f, "missing: {reason}"),
             Self::ModelOnly => f.write_str("model only: there is no sensor"),
@@ -55,6 +55,15 @@ pub struct Sample {
     /// How busy the CPUs were since the sample before, if that is known.
     pub cpu_share: Option<CpuShare>,
 }
+
+/// How often something that counts by itself is looked at: often enough that the counter of a CPU
+/// package, which comes round, is never in doubt.
+const COUNTED_PACE: Millis = Millis::from_secs(300);
+/// The least time between two reads of a sensor, less a tenth for jitter.
+const READ_SPACING: Millis = Millis::new(PowerConfig::MIN_PERIOD.get() / 10 * 9);
+/// What a counter counted is taken only if it is at least so many of its steps: so the last step,
+/// which may be counted already or not yet, is at most one percent.
+const STEPS_MIN: u64 = 100;
 
 /// Measures power and adds up energy, only ever when it is asked.
 #[derive(Debug)]
@@ -79,7 +88,8 @@ impl PowerMeter {
         let model = Model::of(config);
         let cpu = CpuMeter::new(&config.roots);
         let (opened, discovery) = probe::find(config, &model, &cpu);
-        let kind = opened.as_ref().map(|opened| opened.sensor.kind).or(config.source);
+        let named = config.meter.as_ref().map(|_| SourceKind::Meter);
+        let kind = opened.as_ref().map(|opened| opened.sensor.kind).or(config.source).or(named);
         let slot = kind
             .filter(|kind| *kind != SourceKind::Model)
             .map(|kind| Slot::new(kind, config.clone(), opened));
@@ -96,12 +106,12 @@ impl PowerMeter {
 
     /// Power now, and energy up to now. `now` is a monotonic clock of the caller's.
     ///
-    /// A call less than a period after the last one that read the sensor (a tenth of it is
+    /// A call less than a second after the last one that read the sensor (a tenth of it is
     /// granted for jitter) is answered from that one, with its age.
     pub fn sample(&mut self, now: Millis) -> Sample {
         if let Some((at, sample)) = &self.last {
             let age = now.saturating_sub(*at);
-            if age.saturating_mul(10) < self.period.saturating_mul(9) {
+            if age < READ_SPACING {
                 let mut sample = sample.clone();
                 sample.reading.age = age;
                 return sample;
@@ -112,8 +122,22 @@ impl PowerMeter {
         sample
     }
 
+    /// How long the next look may be away without any energy being lost meanwhile.
+    ///
+    /// A level has to be read every period, what counts by itself only now and then: a sensor's
+    /// counter, and the kernel's of busy time, from which the model computes.
+    #[must_use]
+    pub fn pace(&self) -> Millis {
+        if self.slot.as_ref().is_none_or(|slot| slot.counts) { COUNTED_PACE } else { self.period }
+    }
+
     fn read(&mut self, now: Millis) -> Sample {
         let cpu = self.cpu.interval(now);
+        self.step(now, cpu)
+    }
+
+    /// Takes in what is known at `now`.
+    fn step(&mut self, now: Millis, cpu: CpuInterval) -> Sample {
         let modelled = self.model.power(cpu.share);
         let context = Context { now, modelled: modelled.0, share: cpu.share };
         let measured = self.measure(context);
@@ -122,6 +146,7 @@ impl PowerMeter {
             level: measured.as_ref().ok().filter(|figure| figure.is_level).map(Measured::bounded),
             counted: measured.as_ref().ok().and_then(|figure| figure.counted),
             modelled: cpu.share.map(|_| modelled),
+            model_only: self.slot.is_none(),
             cpu,
         };
         let scope = self.discovery.chosen.scope;
@@ -198,12 +223,14 @@ struct Slot {
     opened: Option<Opened>,
     level: LevelWatch,
     counter: CounterWatch,
+    /// Whether the last figure came from a counter.
+    counts: bool,
 }
 
 impl Slot {
     fn new(kind: SourceKind, config: PowerConfig, opened: Option<Opened>) -> Self {
         let (level, counter) = Default::default();
-        let mut slot = Self { kind, config, opened, level, counter };
+        let mut slot = Self { kind, config, opened, level, counter, counts: false };
         slot.narrow();
         slot
     }
@@ -228,7 +255,8 @@ impl Slot {
 
     fn read(&mut self, context: Context) -> Result<Measured, State> {
         // `find` comes first and leaves a sensor here; without one there is nothing to measure.
-        let Some(opened) = &self.opened else { return Err(State::ModelOnly) };
+        let Some(opened) = &mut self.opened else { return Err(State::ModelOnly) };
+        self.counts = false;
         let figures = match opened.source.read() {
             Ok(figures) => figures,
             Err(fault) => {
@@ -239,8 +267,16 @@ impl Slot {
                 return Err(State::Faulty(fault));
             }
         };
-        let advance = |count| self.counter.advance(context.now, count);
-        let counted = figures.count.map(advance).transpose().map_err(State::Faulty)?.flatten();
+        let fine = |count: &Count, (energy, _): &(MicroJoules, Millis)| {
+            energy.get() >= count.step.get().saturating_mul(STEPS_MIN)
+        };
+        let counted = match figures.count {
+            Some(count) => {
+                let counted = self.counter.advance(context.now, count).map_err(State::Faulty)?;
+                counted.filter(|counted| fine(&count, counted))
+            }
+            None => None,
+        };
         let mean = counted.and_then(|(energy, span)| energy.mean_over(span));
         let mean = mean.map(|mean| self.level.judge_mean(i64::from(mean.get()), context));
         let level = figures.level.map(|level| self.level.judge(level, context));
@@ -248,8 +284,13 @@ impl Slot {
         let (mean, level) = (mean.transpose(), level.transpose());
         let believed = level.map_err(State::Faulty)?.or(mean.map_err(State::Faulty)?);
         let power = believed.ok_or(State::Starting)?;
-        let error = opened.source.error(power);
+        let stated = |ppm| RelativeError::from_ppm(ppm, ErrorSource::Stated);
+        let error = self.config.error_ppm.map_or_else(|| opened.source.error(power), stated);
+        self.counts = counted.is_some();
         let counted = counted.map(|(energy, _)| (energy, error));
         Ok(Measured { power, error, is_level: figures.level.is_some(), counted })
     }
 }
+
+#[cfg(test)]
+mod tests;

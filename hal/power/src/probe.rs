@@ -39,6 +39,36 @@ pub enum SkipReason {
         /// Where it would be.
         class: PathBuf,
     },
+    /// A chip that no driver owns is read only at the address that the config names.
+    #[error(
+        "no address is named, and none is tried, as a read can disturb another chip; set \
+         power.sensor to chip, bus and address, such as ina226@1-0040; buses: {}",
+        list(buses)
+    )]
+    AddressNotStated {
+        /// The buses there are.
+        buses: Vec<String>,
+    },
+    /// The config names a sensor that is no chip this can read by itself.
+    #[error(
+        "`{wanted}` is no chip that is read here; those are, such as ina226@1-0040: {}",
+        list(known)
+    )]
+    UnknownChip {
+        /// What was named.
+        wanted: String,
+        /// The chips that are known.
+        known: Vec<&'static str>,
+    },
+    /// There is no mailbox to the firmware.
+    #[error("no {}: only a Raspberry Pi 5 with Raspberry Pi's own kernel has one", path.display())]
+    NoMailbox {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The config names no meter.
+    #[error("power.meter names none, such as \"shelly://192.168.1.5\"")]
+    NoMeter,
     /// The config names a sensor that is not there.
     #[error("no sensor `{wanted}`; set power.sensor to one of: {}", list(found))]
     NamedAbsent {
@@ -86,6 +116,14 @@ pub enum SkipReason {
         sensor: String,
         /// What the kernel computes with.
         kernel: MicroOhms,
+    },
+    /// The same, where no kernel driver assumes one.
+    #[error(
+        "set power.shunt to what is printed on the shunt of {sensor}, such as R100 for \"100 mOhm\""
+    )]
+    ShuntUnknown {
+        /// The sensor.
+        sensor: String,
     },
     /// The sensor is there but its first reading is wrong.
     #[error(transparent)]
@@ -262,8 +300,13 @@ pub(crate) fn open_and_try(
     config: &PowerConfig,
     model: &Model,
 ) -> Result<Opened, SkipReason> {
-    let opened = source::open(kind, config)?;
-    if let Some(level) = opened.source.read()?.level {
+    let mut opened = source::open(kind, config)?;
+    // A meter outside may be slow or off when this machine starts: it is waited for.
+    let first = match opened.source.read() {
+        Err(_) if opened.source.is_outside() => return Ok(opened),
+        first => first?,
+    };
+    if let Some(level) = first.level {
         let modelled: MicroWatts = model.power(None).0;
         let context = Context { now: Millis::ZERO, modelled, share: None };
         LevelWatch::default().judge(level, context)?;

@@ -108,6 +108,22 @@ impl TryFrom<String> for MicroOhms {
     }
 }
 
+/// Reads power such as `2.31 W`.
+///
+/// # Errors
+/// When it has no unit or is out of range; the message says how to write it.
+pub fn parse_power(text: &str) -> Result<MicroWatts, ParseQuantityError> {
+    POWER.parse(text).map(MicroWatts::new)
+}
+
+/// Reads a relative error such as `4 %`, in parts per million.
+///
+/// # Errors
+/// As [`parse_power`].
+pub fn parse_error_ppm(text: &str) -> Result<u32, ParseQuantityError> {
+    ERROR.parse(text)
+}
+
 /// Reads power such as `2.31 W` from a config file.
 pub(crate) fn power<'de, D: Deserializer<'de>>(from: D) -> Result<MicroWatts, D::Error> {
     quantity(&POWER, from).map(MicroWatts::new)
@@ -128,6 +144,11 @@ pub(crate) fn span<'de, D: Deserializer<'de>>(from: D) -> Result<Millis, D::Erro
 /// Reads a relative error such as `4 %` from a config file, in parts per million.
 pub(crate) fn error_ppm<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     quantity(&ERROR, from)
+}
+
+/// Reads a relative error from a config file, for a key that may be left out.
+pub(crate) fn some_error_ppm<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    error_ppm(from).map(Some)
 }
 
 fn quantity<'de, D: Deserializer<'de>>(format: &Format, from: D) -> Result<u32, D::Error> {

@@ -87,6 +87,9 @@ named!(
     Scope, "scope" {
         /// All the board draws at its input, on the direct current side of its supply.
         BoardInput = "board_input",
+        /// All that a meter at the wall sees: the board and the loss of its supply, on the side of
+        /// alternating current.
+        Wall = "wall",
         /// Some of the board's inner rails; misses what hangs on 5 V, such as USB and HATs.
         Rails = "rails",
         /// The CPU package alone: a laptop or a desktop, not a board.
@@ -101,6 +104,12 @@ named!(
         Hwmon = "hwmon",
         /// The kernel's IIO driver for `INA2xx` monitors, the only one Debian builds for ARM.
         Iio = "iio",
+        /// An `INA2xx` monitor that no kernel driver owns, read over `SMBus`.
+        Smbus = "smbus",
+        /// The power management chip of a Raspberry Pi 5, by its firmware's mailbox.
+        Pmic = "pmic",
+        /// A meter outside: a plug over HTTP, or lines of JSON on a Unix socket.
+        Meter = "meter",
         /// The energy counter of an x86 CPU package, by the powercap class.
         Rapl = "rapl",
         /// A battery or UPS that is discharging.
@@ -115,6 +124,8 @@ named!(
     ErrorSource, "source of an error" {
         /// The maker's data sheet, worst case, added linearly.
         DataSheet = "data_sheet",
+        /// The operator, who knows the meter: `power.error`.
+        Stated = "stated",
         /// A calibration of this board against a meter.
         Calibration = "calibration",
         /// Published figures for this board that nobody compared with this very board.
@@ -251,17 +262,17 @@ mod tests {
         );
         assert_eq!(
             names(Scope::ALL.iter().map(|value| value.as_str()).collect()),
-            "board_input rails cpu_package"
+            "board_input wall rails cpu_package"
         );
         assert_eq!(
             names(SourceKind::ALL.iter().map(|value| value.as_str()).collect()),
-            "hwmon iio rapl power_supply model"
+            "hwmon iio smbus pmic meter rapl power_supply model"
         );
         assert_eq!("cpu_package".parse(), Ok(Scope::CpuPackage));
         let error = "cpu".parse::<Scope>().expect_err("no such scope");
         assert_eq!(
             error.to_string(),
-            "`cpu` is not a scope: write one of board_input, rails, cpu_package"
+            "`cpu` is not a scope: write one of board_input, wall, rails, cpu_package"
         );
     }
 }

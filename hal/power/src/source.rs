@@ -3,11 +3,16 @@
 //! A new source is a module here with an `open`, a line in [`open`], a [`SourceKind`] at its
 //! place in the order, and its row in the table of the crate's documentation.
 
+mod http;
 mod hwmon;
 mod iio;
 mod ina;
+mod meter;
+mod pmic;
 mod power_supply;
 mod rapl;
+mod smbus;
+mod socket;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,7 +38,12 @@ pub(crate) struct Figures {
 /// A sensor that can be read.
 pub(crate) trait Source: fmt::Debug + Send {
     /// Reads the sensor now.
-    fn read(&self) -> Result<Figures, Fault>;
+    fn read(&mut self) -> Result<Figures, Fault>;
+
+    /// Whether it lies outside of this machine, so that it may come and go as it likes.
+    fn is_outside(&self) -> bool {
+        false
+    }
 
     /// How far off a figure of this size may be.
     fn error(&self, _power: MicroWatts) -> RelativeError {
@@ -62,6 +72,9 @@ pub(crate) fn open(kind: SourceKind, config: &PowerConfig) -> Result<Opened, Ski
     match kind {
         SourceKind::Hwmon => hwmon::open(config),
         SourceKind::Iio => iio::open(config),
+        SourceKind::Smbus => smbus::open(config),
+        SourceKind::Pmic => pmic::open(config),
+        SourceKind::Meter => meter::open(config),
         SourceKind::Rapl => rapl::open(config),
         SourceKind::PowerSupply => power_supply::open(config),
         SourceKind::Model => Err(SkipReason::NotMeasured),

@@ -45,7 +45,12 @@ pub(crate) fn count(path: &Path) -> Result<u64, Fault> {
 
 /// The fault of a file that holds `text`.
 pub(crate) fn garbage(path: &Path, text: &str) -> Fault {
-    Fault::Garbage { path: path.to_owned(), text: text.chars().take(QUOTE_CHARS_MAX).collect() }
+    Fault::Garbage { path: path.to_owned(), text: quote(text) }
+}
+
+/// The start of a text, to be repeated in a message.
+pub(crate) fn quote(text: &str) -> String {
+    text.chars().take(QUOTE_CHARS_MAX).collect()
 }
 
 /// The entries of a folder whose name begins with `prefix`; `hwmon2` comes before `hwmon10`.

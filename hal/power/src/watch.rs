@@ -6,8 +6,9 @@ use crate::cpu::CpuShare;
 use crate::fault::Fault;
 
 /// A level that is more than this many times the one before it, or less by as much, is a fault:
-/// a thousand is what lies between two units, and between idle and busy boards lies less than ten.
-const JUMP_FACTOR: u64 = 1_000;
+/// a thousand lies between two units, less than ten between an idle board and a busy one, and less
+/// than ten between a board and its model, against which the first level is held.
+const JUMP_FACTOR: u64 = 100;
 
 /// A level that stands still for at least this many reads,
 const STUCK_READS: u32 = 60;
@@ -130,6 +131,8 @@ pub(crate) struct Count {
     pub(crate) energy: MicroJoules,
     /// Where the counter starts again from zero, if it says so.
     pub(crate) range: Option<MicroJoules>,
+    /// The least that the counter can show: what is counted is off by as much.
+    pub(crate) step: MicroJoules,
 }
 
 /// Takes the difference of counts.
@@ -195,10 +198,13 @@ mod tests {
         check(&[0], Err(Fault::Zero));
         // The first one against the model: 2500 is milliwatts taken for microwatts.
         check(&[2_500], jump(3_000_000, 2_500));
-        check(&[2_500_000_000], Ok(2_500_000_000));
+        check(&[300_000_000], Ok(300_000_000));
+        check(&[2_500_000_000], jump(3_000_000, 2_500_000_000));
         check(&[i64::MAX], jump(3_000_000, i64::MAX));
-        check(&[2_500_000, 2_499], jump(2_500_000, 2_499));
-        check(&[2_500_000, 2_500], Ok(2_500));
+        check(&[2_500_000, 24_999], jump(2_500_000, 24_999));
+        check(&[2_500_000, 2_500], jump(2_500_000, 2_500));
+        check(&[2_500_000, 25_000], Ok(25_000));
+        check(&[2_500_000, 2_500_000_000], jump(2_500_000, 2_500_000_000));
         // What was not believed is no measure for the next one.
         check(&[2_500_000, 2, 2_600_000], Ok(2_600_000));
         check(&[2_500_000, 0, 2_600_000], Ok(2_600_000));
@@ -241,6 +247,7 @@ mod tests {
             let count = |energy| Count {
                 energy: MicroJoules::new(energy),
                 range: range.map(MicroJoules::new),
+                step: MicroJoules::ZERO,
             };
             let mut watch = CounterWatch::default();
             assert_eq!(watch.advance(Millis::ZERO, count(before)), Ok(None));
@@ -263,7 +270,11 @@ mod tests {
 
     #[test]
     fn counting_goes_on_behind_a_reset() {
-        let count = |energy| Count { energy: MicroJoules::new(energy), range: None };
+        let count = |energy| Count {
+            energy: MicroJoules::new(energy),
+            range: None,
+            step: MicroJoules::ZERO,
+        };
         let mut watch = CounterWatch::default();
         assert_eq!(watch.advance(Millis::ZERO, count(1_000)), Ok(None));
         let reset =

@@ -54,8 +54,8 @@ fn a_figure_that_cannot_be_true_is_named_and_recovers() {
     check("error\n", &|tree| garbage(tree, "error"));
     check("-2500000\n", &|_| Fault::Negative { microwatts: -2_500_000 });
     check("0\n", &|_| Fault::Zero);
-    check("2499\n", &|_| Fault::Jump { before, microwatts: 2_499 });
-    check("2500000001\n", &|_| Fault::Jump { before, microwatts: 2_500_000_001 });
+    check("2500\n", &|_| Fault::Jump { before, microwatts: 2_500 });
+    check("2500000000\n", &|_| Fault::Jump { before, microwatts: 2_500_000_000 });
     check("9223372036854775807\n", &|_| Fault::Jump { before, microwatts: i64::MAX });
 }
 

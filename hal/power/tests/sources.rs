@@ -318,9 +318,14 @@ fn every_source_that_is_skipped_has_its_reason() {
         |class: &str| format!("no sensor under {sys}/{class}: wire one up and load its driver");
     let want = format!(
         "power: model rpi-4b, board_input\n  skipped hwmon: {}\n  skipped iio: {}\n  \
+         skipped smbus: no address is named, and none is tried, as a read can disturb another chip; \
+         set power.sensor to chip, bus and address, such as ina226@1-0040; buses: (none)\n  \
+         skipped pmic: no {}: only a Raspberry Pi 5 with Raspberry Pi's own kernel has one\n  \
+         skipped meter: power.meter names none, such as \"shelly://192.168.1.5\"\n  \
          skipped rapl: {}\n  skipped power_supply: {}",
         absent("class/hwmon"),
         absent("bus/iio/devices"),
+        tree.path("dev/vcio_gencmd").display(),
         absent("class/powercap"),
         absent("class/power_supply"),
     );

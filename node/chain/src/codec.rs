@@ -54,15 +54,27 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// # Errors
 /// See [`DecodeError`]; nothing is allocated beyond the bytes given.
 pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, rest) =
-        postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
+    let (value, rest) = decode_front(bytes)?;
     if !rest.is_empty() {
         return Err(DecodeError::TrailingBytes(rest.len()));
     }
-    if serialize_with_flavor(&value, Same(bytes)).is_err() {
+    Ok(value)
+}
+
+/// Reads a value that `bytes` begin with, written canonically; gives what comes after it, too.
+///
+/// # Errors
+/// See [`DecodeError`]; nothing is allocated beyond the bytes given.
+pub fn decode_front<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+) -> Result<(T, &[u8]), DecodeError> {
+    let (value, rest) =
+        postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
+    let front = &bytes[..bytes.len() - rest.len()];
+    if serialize_with_flavor(&value, Same(front)).is_err() {
         return Err(DecodeError::NotCanonical);
     }
-    Ok(value)
+    Ok((value, rest))
 }
 
 /// Memory that grows as needed.
@@ -136,6 +148,8 @@ mod tests {
         // One value whose bytes go on, and one whose bytes end, before the canonical form does.
         assert_eq!(decode::<(u32, u8)>(&[5, 7]), Ok((5, 7)));
         assert_eq!(decode::<(u8, u32)>(&[7, 0x80, 0x00]), Err(DecodeError::NotCanonical));
+        assert_eq!(decode_front::<u32>(&[5, 7]), Ok((5, &[7][..])));
+        assert_eq!(decode_front::<u32>(&[0x85, 0x00, 7]), Err(DecodeError::NotCanonical));
         assert_eq!(
             decode_within::<u32>(&[1, 2, 3], 2),
             Err(DecodeError::TooLong { len: 3, limit: 2 })

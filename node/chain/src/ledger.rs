@@ -353,9 +353,7 @@ impl<L: LeafStore> Ledger<L> {
                 ExecuteError::State(error) => BlockError::State(error),
             })?;
         }
-        if merkle::root(&work.ids) != header.transactions_root {
-            return Err(BlockError::WrongField("transactions root"));
-        }
+        block.check_transactions_root(&work.ids)?;
         let done = work.finish(self, header)?;
         if done.in_charge.validators_hash != header.next_validators_hash {
             return Err(BlockError::WrongField("next validators hash"));
@@ -465,6 +463,18 @@ impl<L: LeafStore> Ledger<L> {
 }
 
 impl Block {
+    /// Checks that transactions with these ids are what the header commits to.
+    ///
+    /// # Errors
+    /// [`BlockError::WrongField`] where they are not.
+    pub fn check_transactions_root(&self, ids: &[TxId]) -> Result<(), BlockError> {
+        if merkle::root(ids) == self.header.transactions_root {
+            Ok(())
+        } else {
+            Err(BlockError::WrongField("transactions root"))
+        }
+    }
+
     /// Checks that the parent's certificate in the body is the one that the header names.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::ledger::{LeafStore, Ledger};
 use crate::rules::{self, ExecuteError, Place, Refusal};
 use crate::signature::{Batch, PublicKey};
 use crate::state::{self, Account, Key, StateError, View};
-use crate::transaction::{Action, Content, Transaction, TransactionError};
+use crate::transaction::{Content, Transaction, TransactionError};
 use crate::units::{Grains, UnixMillis};
 
 /// How much may wait.
@@ -86,16 +86,16 @@ pub enum Dropped {
     Refused(Refusal),
 }
 
-/// What stays when not everything fits: evidence first, then what pays more.
+/// What stays when not everything fits: first what the rules ask for, then what pays more.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 struct Rank {
-    is_evidence: bool,
+    is_duty: bool,
     fee: Grains,
 }
 
 const fn rank(transaction: &Transaction) -> Rank {
     let Content { action, fee, .. } = &transaction.content;
-    Rank { is_evidence: matches!(action, Action::SubmitEvidence(_)), fee: *fee }
+    Rank { is_duty: action.is_duty(), fee: *fee }
 }
 
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ mod stake;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
+use goodwatt_units::MicroJoules;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ use crate::genesis::Genesis;
 use crate::hash::{AssociationId, Digest32, Domain};
 use crate::leaves::{LeafChanges, LeafKey, Leaves, Unavailable};
 use crate::signature::PublicKey;
-use crate::transaction::{BallotKind, RequestAssociation};
+use crate::transaction::{BallotKind, EnergyMethod, RequestAssociation};
 use crate::units::{Epoch, Grains, Height};
 use crate::validators::{VALIDATORS_MAX, Validator, ValidatorSet};
 
@@ -81,10 +82,21 @@ pub struct Seat {
     pub proposed: u32,
     /// Fees of those blocks.
     pub fees: Grains,
-    /// What its reward has to pay for by its own report, in microjoules with error bound added.
-    pub reported: Option<u64>,
+    /// What its board used by its own report.
+    pub reported: Option<Reported>,
     /// Whether it was caught signing two different things.
     pub tombstoned: bool,
+}
+
+/// A report on energy, as it was made.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Reported {
+    /// Energy over the term.
+    pub energy: MicroJoules,
+    /// How it was found.
+    pub method: EnergyMethod,
+    /// Relative error bound in thousandths.
+    pub error_permille: u16,
 }
 
 /// The set in charge from one epoch's first block to the next one's, and what came of it.
@@ -100,6 +112,8 @@ pub struct Term {
     pub begun_at: Height,
     /// Certificates of this term that stand in the ledger.
     pub certificates: u32,
+    /// Transactions in the blocks that its set decided.
+    pub transactions: u64,
     /// Links revealed in this term, folded one after another.
     pub fold: Digest32,
     /// The seats, in the order of the set.

@@ -75,14 +75,20 @@ pub struct Content {
 impl Content {
     /// The least fee, where others pay at least `fee_min`.
     ///
-    /// Evidence may be brought for nothing, so that a slot key, which has no money, can bring it.
-    /// It is no way to flood: it is carried out once for each cheat.
+    /// Evidence may be brought and energy reported for nothing, so that a slot key, which has no
+    /// money, can do it. It is no way to flood: [`Action::is_duty`].
     #[must_use]
     pub const fn fee_min(&self, fee_min: Grains) -> Grains {
-        match self.action {
-            Action::SubmitEvidence(_) => Grains::ZERO,
-            _ => fee_min,
-        }
+        if self.action.is_duty() { Grains::ZERO } else { fee_min }
+    }
+
+    /// Whether it leaves the sender's account alone: a report that pays nothing.
+    ///
+    /// It carries nonce 0. That it is carried out once is seen at the seat it is for, so that slot
+    /// keys, of which every term has fresh ones, need no accounts.
+    #[must_use]
+    pub const fn is_free_report(&self) -> bool {
+        matches!(self.action, Action::ReportEnergy(_)) && self.fee.is_zero()
     }
 }
 
@@ -101,7 +107,8 @@ pub enum Action {
     WithdrawRequest(WithdrawRequest),
     /// One validator's voice for or against an association.
     VoteAssociation(VoteAssociation),
-    /// The sender's board over the term that ended last.
+    /// The sender's board over the term that ended last. The sender is a validator of that term, or
+    /// one of its slot keys.
     ReportEnergy(ReportEnergy),
     /// Proof that a validator signed two different things.
     SubmitEvidence(Box<Evidence>),
@@ -110,6 +117,13 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether the rules ask for it, once for each cheat and once for each validator of a term; so it
+    /// may be free.
+    #[must_use]
+    pub const fn is_duty(&self) -> bool {
+        matches!(self, Self::SubmitEvidence(_) | Self::ReportEnergy(_))
+    }
+
     /// The kind's name, the same in every output.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -357,6 +371,8 @@ pub enum EnergyMethod {
     MeasuredCpuPackage,
     /// By a model of the board.
     Modelled,
+    /// By a meter at the wall: the board, and the loss of its supply.
+    MeasuredWall,
 }
 
 impl EnergyMethod {
@@ -368,6 +384,7 @@ impl EnergyMethod {
             Self::MeasuredRails => "measured_rails",
             Self::MeasuredCpuPackage => "measured_cpu_package",
             Self::Modelled => "modelled",
+            Self::MeasuredWall => "measured_wall",
         }
     }
 }

@@ -188,6 +188,7 @@ pub struct Timeout {
 pub enum WalEntry {
     /// Own words, to be said again after a restart, not signed again.
     Own(SignedStatement),
-    /// Two thirds prevoted for a block found valid here: what this validator is locked on.
+    /// Two thirds prevoted for a block found valid here: what this validator is locked on. The
+    /// block's body goes before it: a lock on a block that nobody has halts the chain.
     Polka(Box<Polka>),
 }

@@ -270,12 +270,14 @@ impl ApiConfig {
 const POWER: &[(&str, Option<&str>)] = &[
     ("source", None),
     ("sensor", None),
+    ("meter", None),
     ("channel", None),
     ("scope", None),
     ("shunt", None),
+    ("error", None),
     ("idle", None),
     ("calibration", None),
-    ("period", Some("1 s")),
+    ("period", Some("10 s")),
 ];
 
 impl NetworkConfig {

@@ -168,8 +168,12 @@ async fn serve_metrics(State(validator): State<Handle>) -> Response {
         let status: Status = ask(&validator, Call::Status).await?;
         let slots: Slots = ask(&validator, Call::Slots).await?;
         let donations: Donations = ask(&validator, Call::Donations).await?;
-        // One that talks to nobody has no peers to tell of.
-        let peers: Option<Peers> = ask(&validator, Call::Peers).await.ok();
+        let peers: Option<Peers> = match ask(&validator, Call::Peers).await {
+            Ok(peers) => Some(peers),
+            // One that talks to nobody has no peers to tell of.
+            Err(fault) if fault.kind == FaultKind::Refused => None,
+            Err(fault) => return Err(fault),
+        };
         Ok::<_, Fault>(metrics::encode(&status, &slots, &donations, peers.as_ref()))
     };
     match read.await {

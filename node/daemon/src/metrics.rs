@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::protocol::{Donations, Peer, Peers, Slots, Status};
+use crate::protocol::{Donations, EnergyAccount, Peer, Peers, Slots, Status};
 
 /// The media type of [`encode`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -52,6 +52,15 @@ fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
     let metric = Counter::<u64>::default();
     metric.inc_by(value);
     registry.register(name, help, metric);
+}
+
+/// A counter in units that have fractions.
+fn float_counter(registry: &mut Registry, name: &str, help: &str, values: Vec<(Labels, f64)>) {
+    let family = Family::<Labels, Counter<f64, AtomicU64>>::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).inc_by(value);
+    }
+    registry.register(name, help, family);
 }
 
 fn float(registry: &mut Registry, name: &str, help: &str, values: Vec<(Labels, f64)>) {
@@ -106,23 +115,46 @@ fn power(registry: &mut Registry, status: &Status) {
             ("sensor", power.sensor.clone()),
         ]
     };
-    let watts = power.power_microwatts as f64 / 1e6;
-    float(registry, "power_watts", "Power", vec![(labels(), watts)]);
+    let joules = |micro: u64| micro as f64 / 1e6;
+    float(registry, "power_watts", "Power", vec![(labels(), joules(power.power_microwatts))]);
+    let error = f64::from(power.power_error_ppm) / 1e6;
+    let help = "Bound of the relative error of the power figure";
+    float(registry, "power_relative_error", help, vec![(labels(), error)]);
     let age = power.age_ms as f64 / 1e3;
     float(registry, "power_sample_age_seconds", "Age of the power figure", vec![(vec![], age)]);
+    let help = "1 while the source of power figures does not give any";
+    gauge(registry, "power_fault", help, power.fault.is_some().into());
     let uncovered = power.uncovered_ms as f64 / 1e3;
     let help = "Time without a power figure";
-    float(registry, "energy_uncovered_seconds", help, vec![(vec![], uncovered)]);
-    let joules = power.energy_microjoules as f64 / 1e6;
-    float(registry, "energy_joules", "Energy since start", vec![(labels(), joules)]);
-    let marginal = power.marginal_microjoules as f64 / 1e6;
+    float_counter(registry, "energy_uncovered_seconds", help, vec![(vec![], uncovered)]);
+    // Measured and modelled energy are apart, as are scopes: a reader who adds them up knows it.
+    let each = |value: fn(&EnergyAccount) -> Option<u64>| -> Vec<(Labels, f64)> {
+        let labels = |account: &EnergyAccount| {
+            vec![("method", account.method.clone()), ("scope", account.scope.clone())]
+        };
+        let accounts = power.energy.iter();
+        accounts.filter_map(|one| Some((labels(one), joules(value(one)?)))).collect()
+    };
+    let help = "Energy since start";
+    float_counter(registry, "energy_joules", help, each(|one| Some(one.microjoules)));
     let help = "Energy this process caused beyond idling";
-    float(registry, "energy_marginal_joules", help, vec![(labels(), marginal)]);
-    if let Some(per_block) = power.joules_per_block {
-        float(registry, "block_joules", "Energy per block", vec![(labels(), per_block)]);
-    }
-    if let Some(each) = power.joules_per_transaction {
-        float(registry, "transaction_joules", "Energy per transaction", vec![(labels(), each)]);
+    float_counter(registry, "energy_marginal_joules", help, each(|one| one.marginal_microjoules));
+    let help = "By how much the energy may be off";
+    let uncertain = each(|one| Some(one.uncertainty_microjoules));
+    float_counter(registry, "energy_uncertainty_joules", help, uncertain);
+    for (name, help, value) in [
+        ("block_joules", "Energy per block", power.joules_per_block),
+        ("transaction_joules", "Energy per transaction", power.joules_per_transaction),
+        ("block_marginal_joules", "Caused per block", power.marginal_joules_per_block),
+        (
+            "transaction_marginal_joules",
+            "Caused per transaction",
+            power.marginal_joules_per_transaction,
+        ),
+    ] {
+        if let Some(value) = value {
+            float(registry, name, help, vec![(labels(), value)]);
+        }
     }
 }
 

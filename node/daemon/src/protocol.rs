@@ -89,6 +89,8 @@ pub enum Call {
     Donations,
     /// Watts with method, scope and error: [`PowerInfo`].
     Power,
+    /// What the validators reported of the term that ended last: [`EnergyInfo`].
+    Energy,
     /// Starts or stops signing: [`Status`].
     Signing {
         /// Whether to sign.
@@ -259,18 +261,21 @@ pub struct PowerInfo {
     pub power_microwatts: u64,
     /// `measured` or `modelled`.
     pub power_method: String,
-    /// `board_input`, `rails` or `cpu_package`.
+    /// `board_input`, `wall`, `rails` or `cpu_package`.
     pub power_scope: String,
     /// Relative error bound, such as `+-25 %`.
     pub power_error: String,
+    /// The same in parts per million.
+    pub power_error_ppm: u32,
     /// Where it comes from.
     pub sensor: String,
+    /// The shunt that is computed with, of sensors that have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shunt: Option<String>,
     /// How old the figure is.
     pub age_ms: u64,
-    /// Energy since start.
-    pub energy_microjoules: u64,
-    /// Of this, what this process caused beyond idling.
-    pub marginal_microjoules: u64,
+    /// Energy since start: what was measured, and apart from it what was modelled.
+    pub energy: Vec<EnergyAccount>,
     /// Time without a figure.
     pub uncovered_ms: u64,
     /// Whole board, per block since start.
@@ -279,11 +284,90 @@ pub struct PowerInfo {
     /// Whole board, per transaction since start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_transaction: Option<f64>,
+    /// What this process caused beyond idling, per block since start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marginal_joules_per_block: Option<f64>,
+    /// What this process caused beyond idling, per transaction since start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marginal_joules_per_transaction: Option<f64>,
+    /// What has to be known about the figures.
+    pub notes: Vec<String>,
     /// What else was looked at and why it was not used.
     pub skipped: Vec<SkippedSource>,
     /// What is wrong with the source in use, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// What became of the last energy report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
+}
+
+impl PowerInfo {
+    /// All energy since start as far as it may be added up: figures of one scope alone.
+    #[must_use]
+    pub fn whole(&self) -> Option<u64> {
+        let first = self.energy.first()?;
+        let same = self.energy.iter().all(|account| account.scope == first.scope);
+        same.then(|| self.energy.iter().map(|account| account.microjoules).sum())
+    }
+}
+
+/// Energy of one method and scope, which are never added up with others.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct EnergyAccount {
+    /// `measured` or `modelled`.
+    pub method: String,
+    /// `board_input`, `wall`, `rails` or `cpu_package`.
+    pub scope: String,
+    /// The energy.
+    pub microjoules: u64,
+    /// By how much it may be off.
+    pub uncertainty_microjoules: u64,
+    /// Of this, what this process caused beyond idling; absent where idle power is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marginal_microjoules: Option<u64>,
+}
+
+/// See [`Call::Energy`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct EnergyInfo {
+    /// The term that ended last; absent before one has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// How long a term is.
+    pub term_ms: u64,
+    /// Transactions in it.
+    pub transactions: u64,
+    /// Power that the rule takes for who does not report.
+    pub assumed_microwatts: u64,
+    /// Each validator of that term once.
+    pub validators: Vec<ReportedEnergy>,
+}
+
+/// What one validator reported.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReportedEnergy {
+    /// Its account.
+    pub owner: String,
+    /// Whether a slot key of it is held here.
+    pub ours: bool,
+    /// Its report, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportInfo>,
+}
+
+/// A report on energy.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReportInfo {
+    /// `measured_board_input`, `measured_wall`, `measured_rails`, `measured_cpu_package` or
+    /// `modelled`.
+    pub method: String,
+    /// Mean power over the term.
+    pub microwatts: u64,
+    /// Energy over the term.
+    pub microjoules: u64,
+    /// Error bound in thousandths.
+    pub error_permille: u16,
 }
 
 /// A source of power figures that is not used.

@@ -57,6 +57,18 @@ fn killed_again_and_again_it_goes_on_from_what_it_has() {
     taker.tool(&["verify", &taker.text("")]).with(0);
 }
 
+/// Four with twelve blocks, of which the second is stopped.
+fn three_of_four() -> (Vec<Home>, Vec<Daemon>) {
+    let homes = network(4);
+    let mut daemons: Vec<Daemon> = homes.iter().map(Home::start).collect();
+    for _ in 0..12 {
+        pay(&homes[0], &mut daemons[0]);
+    }
+    agree(&all_at(&mut daemons, 12));
+    daemons.remove(1).stop();
+    (homes, daemons)
+}
+
 /// Flips a byte in the record of a height.
 fn damage(home: &Home, height: u64) {
     let file = segment(home);
@@ -67,13 +79,7 @@ fn damage(home: &Home, height: u64) {
 
 #[test]
 fn damage_that_is_met_while_running_is_healed_by_a_peer() {
-    let homes = network(4);
-    let mut daemons: Vec<Daemon> = homes.iter().map(Home::start).collect();
-    for _ in 0..12 {
-        pay(&homes[0], &mut daemons[0]);
-    }
-    agree(&all_at(&mut daemons, 12));
-    daemons.remove(1).stop();
+    let (homes, _daemons) = three_of_four();
     damage(&homes[1], 5);
     homes[1].tool(&["verify", &homes[1].text("")]).with(4);
     let mut healed = homes[1].start();
@@ -92,13 +98,7 @@ fn damage_that_is_met_while_running_is_healed_by_a_peer() {
 
 #[test]
 fn a_log_that_cannot_be_replayed_is_healed_before_the_start() {
-    let homes = network(4);
-    let mut daemons: Vec<Daemon> = homes.iter().map(Home::start).collect();
-    for _ in 0..12 {
-        pay(&homes[0], &mut daemons[0]);
-    }
-    agree(&all_at(&mut daemons, 12));
-    daemons.remove(1).stop();
+    let (homes, mut daemons) = three_of_four();
     for height in [5, 6, 9] {
         damage(&homes[1], height);
     }

@@ -50,7 +50,8 @@ fn a_command_line_that_is_not_understood_ends_with_2() {
 #[test]
 fn without_a_daemon_or_a_folder_the_exit_code_says_which() {
     let home = Home::new();
-    for args in [&["status"][..], &["balance"], &["slot", "list"], &["power"], &["signing", "on"]] {
+    for args in [&["status"][..], &["balance"], &["slot", "list"], &["energy"], &["signing", "on"]]
+    {
         let ended = home.tool(args).with(3);
         has(&ended.err, &["no daemon answers at", "goodwatt.sock", "start goodwattd", "--socket"]);
     }
@@ -144,7 +145,7 @@ fn people_get_figures_with_their_units() {
     has(&home.tool(&["history"]).with(0).out, &["-1 good", "good1"]);
     has(&home.tool(&["slot", "list"]).with(0).out, &["epoch 0 in charge", "ours", "on sale"]);
     has(&home.tool(&["donations"]).with(0).out, &["donated", "paid out", "to halt this chain"]);
-    has(&home.tool(&["power"]).with(0).out, &[" W, ", " J since start"]);
+    has(&home.tool(&["power"]).with(0).out, &[" W, ", "uncovered", "not used  hwmon: "]);
     has(&home.tool(&["association", "list"]).with(0).out, &["no association"]);
 }
 

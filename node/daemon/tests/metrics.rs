@@ -32,6 +32,10 @@ fn page(everything: bool) -> String {
     let association = json!({
         "id": "a", "name": "Seeds", "category": "hunger", "donated_grains": 2, "released_grains": 1,
     });
+    let account = json!({
+        "method": "modelled", "scope": "board_input", "microjoules": 3, "uncertainty_microjoules": 2,
+        "marginal_microjoules": 1,
+    });
     let status: Status = serde_json::from_value(json!({
         "version": "0", "chain_name": "test", "chain_id": "0", "height": 1, "block_id": "0",
         "state_root": "0", "block_time_unix_ms": 1, "epoch": 0, "validators": 1,
@@ -39,9 +43,11 @@ fn page(everything: bool) -> String {
         "mempool_bytes": 0, "transactions": 1, "donated_grains": 0, "uptime_s": 1,
         "power": {
             "power_microwatts": 1, "power_method": "modelled", "power_scope": "board_input",
-            "power_error": "+-25 %", "sensor": "model", "age_ms": 0, "energy_microjoules": 0,
-            "marginal_microjoules": 0, "uncovered_ms": 0, "joules_per_block": joules,
-            "joules_per_transaction": joules, "skipped": [],
+            "power_error": "+-25 %", "power_error_ppm": 250_000, "sensor": "model", "age_ms": 0,
+            "energy": if everything { vec![account] } else { vec![] }, "uncovered_ms": 0,
+            "joules_per_block": joules, "joules_per_transaction": joules,
+            "marginal_joules_per_block": joules, "marginal_joules_per_transaction": joules,
+            "notes": [], "skipped": [],
         },
         "usage": { "resident_bytes": 1, "wakeups": 1, "written_bytes": 1, "cpu_ms": 1 },
         "guard_refusals": 0,
@@ -80,4 +86,39 @@ fn the_document_says_which_metrics_are_absent_at_first() {
     let from_the_start =
         documented().into_iter().filter_map(|(name, absent)| absent.is_empty().then_some(name));
     assert_eq!(present(&page(false)), from_the_start.collect());
+}
+
+/// The metrics that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split(|c: char| !is_name(c)).filter(|word| word.starts_with("goodwatt_"));
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn dashboard_and_alerts_name_only_metrics_there_are() {
+    let there_are = present(&page(true));
+    for (file, text, least) in [
+        ("grafana.json", include_str!("../../../docs/monitoring/grafana.json"), 15),
+        ("alerts.yml", include_str!("../../../docs/monitoring/alerts.yml"), 8),
+    ] {
+        let named = named(text);
+        assert!(named.len() >= least, "{file} was read: {named:?}");
+        let unknown: Vec<_> = named.difference(&there_are).collect();
+        assert!(unknown.is_empty(), "{file} names what there is not: {unknown:?}");
+    }
+}
+
+#[test]
+fn the_dashboard_is_one() {
+    let text = include_str!("../../../docs/monitoring/grafana.json");
+    let dashboard: Value = serde_json::from_str(text).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let mut ids = BTreeSet::new();
+    for panel in panels {
+        assert!(ids.insert(panel["id"].as_u64()), "each panel has an id of its own: {panel}");
+        let targets = panel["targets"].as_array().expect("targets");
+        assert!(targets.iter().all(|target| !named(&target["expr"].to_string()).is_empty()));
+        assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "a unit: {panel}");
+    }
 }

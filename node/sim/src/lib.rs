@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod admissions;
+mod agenda;
 mod bill;
 mod board;
 mod check;

@@ -1,7 +1,6 @@
 //! The world: virtual time, and everything that happens in it.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use goodwatt_chain::genesis::Genesis;
@@ -14,6 +13,7 @@ use goodwatt_units::Millis;
 use goodwatt_validator::{Message, Signers};
 
 use crate::admissions::Admissions;
+use crate::agenda::Agenda;
 use crate::bill::Bill;
 use crate::board::Board;
 use crate::check::{Check, Violation};
@@ -65,9 +65,7 @@ pub(crate) struct World<'a> {
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) dice: Dice,
     pub(crate) time: Millis,
-    events: BTreeMap<u64, Event>,
-    queue: BinaryHeap<Reverse<(Millis, u64)>>,
-    count: u64,
+    agenda: Agenda<Event>,
     pub(crate) boards: Vec<Board>,
     /// The last wake-up asked for, by board.
     pub(crate) tokens: Vec<u64>,
@@ -108,9 +106,7 @@ impl<'a> World<'a> {
             genesis,
             dice: Dice::new(scenario.seed),
             time: Millis::new(0),
-            events: BTreeMap::new(),
-            queue: BinaryHeap::new(),
-            count: 0,
+            agenda: Agenda::default(),
             tokens: vec![0; nodes],
             network: Network::new(&scenario.topology, scenario.latency),
             check: Check::default(),
@@ -327,21 +323,18 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn at(&mut self, time: Millis, event: Event) {
-        self.count += 1;
-        self.events.insert(self.count, event);
-        self.queue.push(Reverse((time, self.count)));
+        self.agenda.plan(time, event);
     }
 
     /// Lets the next thing happen, if it does until then.
     fn step(&mut self, until: Millis) -> bool {
-        let Some(Reverse((time, number))) = self.queue.peek().copied() else { return false };
+        let Some(time) = self.agenda.next_at() else { return false };
         if time > until {
             self.time = until;
             return false;
         }
-        self.queue.pop();
         self.time = self.time.max(time);
-        if let Some(event) = self.events.remove(&number) {
+        if let Some(event) = self.agenda.take_next() {
             self.happen(event);
         }
         true

@@ -41,6 +41,15 @@ pub(crate) struct Peer {
     told: Option<Height>,
     repeated_at: Option<Millis>,
     asked_at: Option<Millis>,
+    /// It has spoken of a height far above since it was asked: it is asked once more.
+    asks_later: bool,
+}
+
+impl Peer {
+    /// Since when it may be asked where it stands.
+    fn rested_at(&self) -> Millis {
+        self.asked_at.map_or(Millis::ZERO, |at| at.saturating_add(REPEAT_PAUSE))
+    }
 }
 
 /// All peers.
@@ -71,7 +80,8 @@ impl Peers {
 
     /// When something about peers is due.
     pub(crate) fn due(&self) -> Option<Millis> {
-        self.catch_up.due()
+        let later = self.peers.values().filter(|peer| peer.asks_later).map(Peer::rested_at);
+        later.chain(self.catch_up.due()).min()
     }
 }
 
@@ -234,8 +244,10 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
                 }
                 Err(refusal) => {
                     self.relay.is_known(from, &word);
-                    if refusal == Refused::Late {
-                        self.hear_late(now, &word)?;
+                    match refusal {
+                        Refused::Late => self.hear_late(now, &word)?,
+                        Refused::TooFarAhead => self.ask_status(now, from),
+                        _ => {}
                     }
                     if refusal.blame() == Blame::Sender && !self.may_have_been_meant(&refusal) {
                         self.outputs.push(Output::Misbehaved(from, refusal.to_string()));
@@ -319,9 +331,20 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
     /// Asks where a peer stands, by telling it where this validator does.
     fn ask_status(&mut self, now: Now, from: PeerId) {
         let Some(peer) = self.peers.get_mut(from) else { return };
-        if peer.asked_at.is_none_or(|at| at.saturating_add(REPEAT_PAUSE) <= now.uptime) {
+        peer.asks_later = peer.rested_at() > now.uptime;
+        if !peer.asks_later {
             peer.asked_at = Some(now.uptime);
             self.tell_status(from, true);
+        }
+    }
+
+    /// Asks those who spoke of heights far above while they were not to be asked again yet. Else
+    /// who is behind when the last block is sealed would not hear of it before the next one.
+    fn ask_rested(&mut self, now: Now) {
+        let rested = |peer: &Peer| peer.asks_later && peer.rested_at() <= now.uptime;
+        let peers = self.peers.iter().filter(|(_, peer)| rested(peer));
+        for peer in peers.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.ask_status(now, peer);
         }
     }
 
@@ -387,6 +410,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         for (height, block) in self.bodies.take_due(now.uptime, next) {
             self.send(To::All, Message::WantBody { height, block });
         }
+        self.ask_rested(now);
         self.catch_up_late(now);
         self.healing_late(now);
     }

@@ -5,7 +5,6 @@
 
 use goodwatt_chain::codec;
 use goodwatt_chain::hash::{ChainId, TxId};
-use goodwatt_chain::merkle;
 use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::{Height, HeightDelta};
 use goodwatt_store::{BlockLog, Damage, Folder, LogError};
@@ -45,6 +44,7 @@ impl Wound {
     pub fn find(folder: &Folder, damage: &Damage) -> Result<Option<Self>, LogError> {
         let Some((height, record)) = BlockLog::behind(folder, damage)? else { return Ok(None) };
         let count = height.since(damage.height).map_or(0, HeightDelta::get);
+        // A record that is whole and no block proves nothing: then it cannot be healed.
         let successor = codec::decode::<LoggedBlock>(&record).ok();
         let successor = successor.filter(|logged| logged.block.header.height == height);
         Ok(successor.filter(|_| count <= BLOCKS_MAX).map(|successor| {
@@ -88,8 +88,7 @@ fn is_whole(chain: &ChainId, block: &goodwatt_chain::block::Block) -> bool {
         Transaction::decode(chain, &raw.0).map(|transaction| transaction.id())
     };
     let ids: Result<Vec<TxId>, _> = block.transactions.iter().map(decode).collect();
-    let root = ids.map(|ids| merkle::root(&ids));
-    root.is_ok_and(|root| root == block.header.transactions_root)
+    ids.is_ok_and(|ids| block.check_transactions_root(&ids).is_ok())
         && block.check_certificate_hash().is_ok()
 }
 
@@ -129,7 +128,11 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         let peer = able.map(|(id, _)| id);
         let wound = Wound::find(self.card.log.folder(), &damage);
         let (Some(peer), Ok(Some(wound))) = (peer, wound) else {
-            tracing::warn!("the block log stays damaged at {} for now", damage.height);
+            tracing::warn!(
+                "the block log stays damaged at {}: no peer that is connected can heal it; \
+                 it is tried again when that block is asked for",
+                damage.height
+            );
             self.healing = Healing::default();
             return;
         };

@@ -27,6 +27,7 @@ pub mod lookups;
 pub mod message;
 mod parts;
 mod pruning;
+mod report;
 mod stuck;
 mod validator;
 

@@ -51,6 +51,18 @@ pub struct SealedHeader {
     pub header: Header,
 }
 
+impl SealedHeader {
+    /// Reads what a record of a log begins with, be it a [`LoggedBlock`] or one of these; gives how
+    /// many bytes that takes, too.
+    ///
+    /// # Errors
+    /// When the record does not begin so.
+    pub fn of_record(record: &[u8]) -> Result<(Self, usize), DecodeError> {
+        let (sealed, rest) = codec::decode_front(record)?;
+        Ok((sealed, record.len() - rest.len()))
+    }
+}
+
 /// What of the state is asked for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum StateQuestion {

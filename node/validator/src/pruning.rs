@@ -1,10 +1,9 @@
 //! Giving up old bodies; headers and certificates stay.
 
-use goodwatt_chain::codec;
 use goodwatt_chain::units::{Height, UnixMillis};
 use goodwatt_store::{BlockLog, LogError};
 
-use crate::message::{LoggedBlock, SealedHeader};
+use crate::message::SealedHeader;
 use crate::parts::{Card, Signers, StateStore};
 use crate::stuck::Stuck;
 use crate::validator::Validator;
@@ -34,8 +33,8 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         while let Some(last) = self.card.log.oldest_segment().filter(|last| *last < prunable.below)
         {
             let record = self.card.log.read(last)?.unwrap_or_default();
-            let is_old = codec::decode::<LoggedBlock>(&record)
-                .is_ok_and(|logged| logged.block.header.time < prunable.before);
+            let is_old = SealedHeader::of_record(&record)
+                .is_ok_and(|(sealed, _)| sealed.header.time < prunable.before);
             if !is_old {
                 break;
             }
@@ -59,10 +58,10 @@ impl Card {
                 && let Some(block) = blocks.next()
             {
                 let (height, record) = block?;
-                let header = header_of(&record).filter(|_| height <= last);
-                let Some(header) = header else { break };
+                let sealed = SealedHeader::of_record(&record).ok().filter(|_| height <= last);
+                let Some((_, bytes)) = sealed else { break };
                 first.get_or_insert(height);
-                records.push(codec::encode(&header));
+                records.push(record[..bytes].to_vec());
             }
             let Some(first) = first else { return Ok(()) };
             headers.append_all(first, &records)?;
@@ -74,15 +73,17 @@ impl Card {
     /// # Errors
     /// When the log is damaged there or the disk fails.
     pub fn header(&self, height: Height) -> Result<Option<SealedHeader>, LogError> {
-        if let Some(record) = self.log.read(height)? {
-            return Ok(header_of(&record));
+        let mut record = self.log.read(height)?;
+        if record.is_none()
+            && let Some(headers) = &self.headers
+        {
+            record = headers.read(height)?;
         }
-        let Some(headers) = &self.headers else { return Ok(None) };
-        Ok(headers.read(height)?.and_then(|record| codec::decode(&record).ok()))
+        Ok(record.and_then(|record| Some(SealedHeader::of_record(&record).ok()?.0)))
     }
 
     /// What the logs have of a height: the block, or header and certificate of one that is pruned. Both
-    /// begin with the certificate.
+    /// begin with a [`SealedHeader`].
     ///
     /// # Errors
     /// When the log is damaged there or the disk fails.
@@ -95,9 +96,4 @@ impl Card {
         let pruned = self.log.first().is_some_and(|first| height < first);
         self.headers.as_ref().filter(|_| pruned).unwrap_or(&self.log)
     }
-}
-
-fn header_of(record: &[u8]) -> Option<SealedHeader> {
-    let LoggedBlock { certificate, block } = codec::decode(record).ok()?;
-    Some(SealedHeader { certificate, header: block.header })
 }

@@ -170,12 +170,12 @@ impl Hwmon {
         // hwmon does not say where a counter ends: one that fell is taken as reset.
         let energy =
             u64::try_from(energy).map_err(|_| sysfs::garbage(path, &energy.to_string()))?;
-        Ok(Count { energy: MicroJoules::new(energy), range: None })
+        Ok(Count { energy: MicroJoules::new(energy), range: None, step: MicroJoules::ZERO })
     }
 }
 
 impl Source for Hwmon {
-    fn read(&self) -> Result<Figures, Fault> {
+    fn read(&mut self) -> Result<Figures, Fault> {
         let level = self.channel.level()?.map(|level| self.corrected(level)).transpose()?;
         let count = self.channel.energy.as_ref().map(|path| self.count(path)).transpose()?;
         Ok(Figures { level, count })

@@ -92,7 +92,7 @@ impl Iio {
 }
 
 impl Source for Iio {
-    fn read(&self) -> Result<Figures, Fault> {
+    fn read(&mut self) -> Result<Figures, Fault> {
         let level = self.monitor.corrected(self.level()?)?;
         Ok(Figures { level: Some(level), count: None })
     }

@@ -12,7 +12,7 @@ use crate::quantity::MicroOhms;
 use crate::reading::{ErrorSource, RelativeError};
 use crate::sysfs;
 
-/// Tolerance of the resistor itself: usual sensor boards carry one of 1 %.
+/// Tolerance of a resistor on a sensor board.
 const SHUNT_TOLERANCE_PPM: u64 = 10_000;
 
 /// Supply taken where the sensor does not tell its bus voltage: that of the official supply.
@@ -26,6 +26,8 @@ pub(super) struct Accuracy {
     gain_ppm: u64,
     /// Offset of the shunt voltage.
     offset_microvolts: u64,
+    /// Tolerance of the resistor: usual sensor boards carry one of 1 %.
+    shunt_ppm: u64,
     source: ErrorSource,
 }
 
@@ -33,6 +35,7 @@ impl Accuracy {
     /// The accuracy of a chip by its name. One without a row gets the least accurate row, and
     /// says that this was assumed.
     pub(super) fn of(chip: &str) -> Self {
+        let mut shunt_ppm = SHUNT_TOLERANCE_PPM;
         let (gain_ppm, offset_microvolts) = match chip {
             // TI SBOS448, INA219A: 1 % current and 1 % voltage over temperature, 200 uV at PGA /8.
             "ina219" => (20_000, 200),
@@ -42,6 +45,12 @@ impl Accuracy {
             "ina228" => (5_000 + 5_000, 1),
             // TI INA238: power 0.7 % over temperature, 5 mV of 4.63 V, 5 uV.
             "ina238" => (7_000 + 1_080, 5),
+            // TI SBOS656C: 0.15 % with the shunt inside and 0.1 %, 7.5 mV of 4.63 V; 5 mA over
+            // 2 mOhm.
+            "ina260" => {
+                shunt_ppm = 0;
+                (1_500 + 1_000 + 1_620, 10)
+            }
             // TI SBOS576A: 0.25 % each, 16 mV of 4.63 V, 80 uV.
             "ina3221" => (2_500 + 2_500 + 3_460, 80),
             _ => {
@@ -49,7 +58,7 @@ impl Accuracy {
                 return Self { source: ErrorSource::Assumed, ..least };
             }
         };
-        Self { gain_ppm, offset_microvolts, source: ErrorSource::DataSheet }
+        Self { gain_ppm, offset_microvolts, shunt_ppm, source: ErrorSource::DataSheet }
     }
 
     /// The bound at this power: everything added linearly, as TI advises, because both channels
@@ -64,7 +73,7 @@ impl Accuracy {
         let drop_nanovolts =
             u64::from(power.get()) * u64::from(shunt.get()) / supply_millivolts.max(1);
         let offset_ppm = (self.offset_microvolts * 1_000_000_000).div_ceil(drop_nanovolts.max(1));
-        let ppm = self.gain_ppm + SHUNT_TOLERANCE_PPM + offset_ppm;
+        let ppm = self.gain_ppm + self.shunt_ppm + offset_ppm;
         RelativeError::from_ppm(u32::try_from(ppm).unwrap_or(u32::MAX), self.source)
     }
 }

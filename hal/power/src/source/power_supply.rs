@@ -76,7 +76,7 @@ struct Battery {
 }
 
 impl Source for Battery {
-    fn read(&self) -> Result<Figures, Fault> {
+    fn read(&mut self) -> Result<Figures, Fault> {
         let status = sysfs::text(&self.status)?;
         if status != "Discharging" {
             return Err(Fault::NotDischarging { status });

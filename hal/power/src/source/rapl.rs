@@ -43,8 +43,11 @@ struct Rapl {
 }
 
 impl Source for Rapl {
-    fn read(&self) -> Result<Figures, Fault> {
+    fn read(&mut self) -> Result<Figures, Fault> {
         let energy = MicroJoules::new(sysfs::count(&self.energy)?);
-        Ok(Figures { level: None, count: Some(Count { energy, range: Some(self.range) }) })
+        Ok(Figures {
+            level: None,
+            count: Some(Count { energy, range: Some(self.range), step: MicroJoules::ZERO }),
+        })
     }
 }

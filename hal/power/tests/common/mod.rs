@@ -133,7 +133,8 @@ impl Tree {
     pub(crate) fn config(&self) -> PowerConfig {
         PowerConfig {
             shunt: MicroOhms::new(100_000),
-            roots: Roots { sys: self.path("sys"), proc: self.path("proc") },
+            period: PowerConfig::MIN_PERIOD,
+            roots: Roots { sys: self.path("sys"), proc: self.path("proc"), dev: self.path("dev") },
             ..PowerConfig::default()
         }
     }

@@ -98,7 +98,8 @@ impl<'a, L: LeafStore> Work<'a, L> {
         ledger: &Ledger<L>,
         header: &Header,
     ) -> Result<Done, StateError> {
-        record_proposer(&mut self.view, self.decided_by, &header.proposer, self.fees)?;
+        let sealed = self.sealed.len() as u64;
+        record_proposer(&mut self.view, self.decided_by, &header.proposer, self.fees, sealed)?;
         self.view.keep();
         let in_charge = if self.place.epoch > self.decided_by {
             InCharge::of(&self.view.terms()?, header.height)

@@ -7,7 +7,7 @@ use crate::genesis::{Genesis, Parameters};
 use crate::hash::Digest32;
 use crate::leaves::Leaves;
 use crate::signature::PublicKey;
-use crate::state::{Key, Seat, StateError, Term, Totals, Vesting, View, add};
+use crate::state::{Key, Reported, Seat, StateError, Term, Totals, Vesting, View, add};
 use crate::transaction::{EnergyMethod, ReportEnergy};
 use crate::units::{Epoch, Grains};
 
@@ -19,7 +19,8 @@ const POWER_MAX: MicroWatts = MicroWatts::from_milliwatts(1_000_000);
 const MODELLED_ERROR_MIN: u16 = 50;
 const MICROJOULES_PER_KILOJOULE: u128 = 1_000_000_000;
 
-/// Takes one validator's report on the term that ended last.
+/// Takes one validator's report on the term that ended last: from its owner, or from the slot key
+/// of one of its seats, which is what a board holds.
 pub(super) fn report<L: Leaves + ?Sized>(
     view: &mut View<'_, L>,
     sender: &PublicKey,
@@ -31,12 +32,18 @@ pub(super) fn report<L: Leaves + ?Sized>(
         return Err(Refusal::WrongReportEpoch(term.epoch).into());
     }
     // An owner of several seats runs one board: its report stands at its first seat.
-    let seat = term.seats.iter_mut().find(|seat| seat.validator.owner == *sender);
+    let sent_by = |seat: &&Seat| {
+        let validator = &seat.validator;
+        validator.owner == *sender || validator.signer == *sender
+    };
+    let owner = term.seats.iter().find(sent_by).map(|seat| seat.validator.owner);
+    let seat = term.seats.iter_mut().find(|seat| Some(seat.validator.owner) == owner);
     let seat = seat.ok_or(Refusal::NotValidatorOfTerm)?;
     if seat.reported.is_some() {
         return Err(Refusal::ReportedTwice.into());
     }
-    seat.reported = Some(with_error(report));
+    let ReportEnergy { energy, method, error_permille, .. } = *report;
+    seat.reported = Some(Reported { energy, method, error_permille });
     view.write(Key::PreviousTerm, &term);
     Ok(())
 }
@@ -58,7 +65,7 @@ fn check_figure(report: &ReportEnergy, length: Millis) -> Result<(), Refusal> {
 }
 
 /// The upper end of the reported figure, in microjoules; rounds down, saturates.
-fn with_error(report: &ReportEnergy) -> u64 {
+fn with_error(report: &Reported) -> u64 {
     let upper = u128::from(report.energy.get()) * (1_000 + u128::from(report.error_permille));
     u64::try_from(upper / 1_000).unwrap_or(u64::MAX)
 }
@@ -130,6 +137,6 @@ fn earned(term: &Term, parameters: &Parameters, owner: &PublicKey) -> Grains {
 /// What an owner's energy costs: by its report, or by the assumed power; rounds down.
 fn charge(parameters: &Parameters, first: &Seat) -> Grains {
     let assumed = parameters.assumed_power.over(parameters.epoch_length).get();
-    let energy = first.reported.unwrap_or(assumed);
+    let energy = first.reported.as_ref().map_or(assumed, with_error);
     parameters.energy_price.mul_div_floor(energy.into(), MICROJOULES_PER_KILOJOULE)
 }

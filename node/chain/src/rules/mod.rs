@@ -160,8 +160,8 @@ pub enum Refusal {
     /// No term has ended yet.
     #[error("no term has ended yet: there is nothing to report on")]
     NothingToReport,
-    /// The sender held no slot in that term.
-    #[error("the sender was not a validator of that term")]
+    /// The sender held no slot in that term, and is no slot key of it.
+    #[error("the sender was not a validator of that term, nor is it one of its slot keys")]
     NotValidatorOfTerm,
     /// Reported already.
     #[error("the energy of that term was reported already")]
@@ -238,6 +238,12 @@ fn pay<L: Leaves + ?Sized>(
 ) -> Result<Grains, ExecuteError> {
     let content = &transaction.content;
     check_limits(view.genesis, transaction)?;
+    if content.is_free_report() {
+        return match content.nonce {
+            0 => Ok(Grains::ZERO),
+            found => Err(Refusal::NonceGap { found, expected: 0 }.into()),
+        };
+    }
     view.update(Key::Account(content.sender), |account: &mut Account| {
         let (found, expected) = (content.nonce, account.nonce);
         if found < expected {

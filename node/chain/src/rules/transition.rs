@@ -63,17 +63,20 @@ fn count_signatures<L: Leaves + ?Sized>(
     Ok(())
 }
 
-/// Gives a block's fees to its proposer, in the term that decided the block.
+/// Gives a block's fees to its proposer and counts its transactions, in the term that decided the
+/// block.
 pub(crate) fn record_proposer<L: Leaves + ?Sized>(
     view: &mut View<'_, L>,
     decided_by: Epoch,
     proposer: &PublicKey,
     fees: Grains,
+    transactions: u64,
 ) -> Result<(), StateError> {
     let (mut key, mut term) = (Key::CurrentTerm, view.read_or_default::<Term>(Key::CurrentTerm)?);
     if term.epoch != decided_by {
         (key, term) = (Key::PreviousTerm, view.read_or_default(Key::PreviousTerm)?);
     }
+    term.transactions = term.transactions.saturating_add(transactions);
     let mut totals: Totals = view.read_or_default(Key::Totals)?;
     match term.seat_mut(proposer) {
         Some(seat) if !seat.tombstoned => {

@@ -11,14 +11,17 @@ use crate::validators::Validator;
 
 /// What a rule says about the money that buys weight. The buyer has paid it already.
 pub(super) trait WeightRule<L: Leaves + ?Sized> {
-    /// Takes the price of a slot that was entered among the bids.
+    /// Takes the price of a slot that was entered among the bids: locks it, unless the rule says
+    /// something else.
     fn take_price(
         &self,
         view: &mut View<'_, L>,
-        place: &Place,
+        _place: &Place,
         slot: &Validator,
-        preference: Option<AssociationId>,
-    ) -> Result<(), ExecuteError>;
+        _preference: Option<AssociationId>,
+    ) -> Result<(), ExecuteError> {
+        stakes::lock(view, slot)
+    }
 
     /// Takes coins that vote for somebody's bid.
     fn back(
@@ -60,32 +63,12 @@ impl<L: Leaves + ?Sized> WeightRule<L> for GoodWill {
 /// The price is locked.
 struct Stake;
 
-impl<L: Leaves + ?Sized> WeightRule<L> for Stake {
-    fn take_price(
-        &self,
-        view: &mut View<'_, L>,
-        _: &Place,
-        slot: &Validator,
-        _: Option<AssociationId>,
-    ) -> Result<(), ExecuteError> {
-        stakes::lock(view, slot)
-    }
-}
+impl<L: Leaves + ?Sized> WeightRule<L> for Stake {}
 
 /// The price is locked, and so is what others put behind it.
 struct Delegated;
 
 impl<L: Leaves + ?Sized> WeightRule<L> for Delegated {
-    fn take_price(
-        &self,
-        view: &mut View<'_, L>,
-        _: &Place,
-        slot: &Validator,
-        _: Option<AssociationId>,
-    ) -> Result<(), ExecuteError> {
-        stakes::lock(view, slot)
-    }
-
     fn back(
         &self,
         view: &mut View<'_, L>,

@@ -8,8 +8,8 @@ use goodwatt_chain::hash::{AssociationId, BlockId, ChainId, Digest32, TxId};
 use goodwatt_chain::proof::DecidedHeader;
 use goodwatt_chain::signature::{PublicKey, Signature};
 use goodwatt_chain::state::{
-    Account, Attendance, Ballot, Bid, Bids, Bounded, Elector, Registry, Roster, Schedule, Seat,
-    Stake, Standing, Status, Term, Tombstone, Totals, Unlocking,
+    Account, Attendance, Ballot, Bid, Bids, Bounded, Elector, Registry, Reported, Roster, Schedule,
+    Seat, Stake, Standing, Status, Term, Tombstone, Totals, Unlocking,
 };
 use goodwatt_chain::transaction::{
     Action, BallotKind, BuySlot, Category, CertificateProof, Delegate, EnergyMethod, IdentityProof,
@@ -235,7 +235,8 @@ made_of! {
     Account { nonce, balance }
     Totals { pool, deposits, fees_in_flight, vesting, releasing, minted, donated, released }
     Seat { validator, reveal, revealed, signed, proposed, fees, reported, tombstoned }
-    Term { epoch, seed, carried_on, begun_at, certificates, fold, seats }
+    Reported { energy, method, error_permille }
+    Term { epoch, seed, carried_on, begun_at, certificates, transactions, fold, seats }
     Bid { validator, reveal_head }
     Bids { epoch, bids }
     Attendance { now, before }
@@ -272,6 +273,7 @@ one_of! {
     BallotKind: |s| [Self::Admission, Self::Removal];
     EnergyMethod: |s| [
         Self::MeasuredBoardInput, Self::MeasuredRails, Self::MeasuredCpuPackage, Self::Modelled,
+        Self::MeasuredWall,
     ];
     VoteKind: |s| [Self::Prevote, Self::Precommit];
     Evidence: |s| [

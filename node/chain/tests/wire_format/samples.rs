@@ -17,8 +17,8 @@ use goodwatt_chain::reveal::RevealChain;
 use goodwatt_chain::rules::reveals_link;
 use goodwatt_chain::signature::{PublicKey, SigningKey};
 use goodwatt_chain::state::{
-    Account, Attendance, Ballot, Bid, Bids, Elector, Key, Registry, Release, Roster, Seat, Stake,
-    Standing, Status, Term, Tombstone, Totals, Unlocking, Vesting,
+    Account, Attendance, Ballot, Bid, Bids, Elector, Key, Registry, Release, Reported, Roster,
+    Seat, Stake, Standing, Status, Term, Tombstone, Totals, Unlocking, Vesting,
 };
 use goodwatt_chain::transaction::{
     Action, BallotKind, BuySlot, Category, CertificateProof, Delegate, EnergyMethod, IdentityProof,
@@ -276,6 +276,7 @@ fn term() -> Term {
         carried_on: false,
         begun_at: Height::new(300),
         certificates: 12,
+        transactions: 40,
         fold: digest(0x14),
         seats: [Seat {
             validator: *validators().at(0).expect("there is one"),
@@ -284,7 +285,11 @@ fn term() -> Term {
             signed: 11,
             proposed: 3,
             fees: Grains::new(3_000).expect("little"),
-            reported: Some(9_000_000_000),
+            reported: Some(Reported {
+                energy: MicroJoules::new(9_000_000_000),
+                method: EnergyMethod::MeasuredBoardInput,
+                error_permille: 35,
+            }),
             tombstoned: false,
         }]
         .into_iter()

@@ -8,6 +8,7 @@ mod context;
 mod daemon;
 mod demo;
 mod doctor;
+mod energy;
 pub mod error;
 mod files;
 mod guard;
@@ -18,6 +19,7 @@ pub mod light;
 mod output;
 mod pages;
 mod peers;
+mod power;
 mod scratch;
 mod sending;
 mod show;
@@ -86,7 +88,8 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         Command::Guard(GuardCommand::Export) => guard::export(context),
         Command::Guard(GuardCommand::Import { file }) => guard::import(context, &file),
         Command::Signing { state, clock_is_right } => signing(context, state, clock_is_right),
-        Command::Power => show::power(context),
+        Command::Power(args) => power::run(context, args),
+        Command::Energy => energy::run(context),
         Command::Bench { names, work } => bench::run(context, &names, work.as_deref()),
         Command::Sim(args) => sim::run(context, &args),
         Command::Board(command) => board::run(context, command),

@@ -87,26 +87,6 @@ pub(super) fn power_line(power: &PowerInfo) -> String {
     )
 }
 
-/// `goodwatt power`.
-pub(super) fn power(context: &Context) -> Result<(), ToolError> {
-    let power: PowerInfo = context.connect()?.call(Call::Power)?;
-    let text = |page: &mut String| {
-        writeln!(page, "power     {}", power_line(&power))?;
-        writeln!(page, "energy    {:.3} J since start", power.energy_microjoules as f64 / 1e6)?;
-        let marginal = power.marginal_microjoules as f64 / 1e6;
-        writeln!(page, "marginal  {marginal:.3} J of it beyond idling")?;
-        writeln!(page, "uncovered {:.3} s without a figure", power.uncovered_ms as f64 / 1e3)?;
-        if let Some(per_block) = power.joules_per_block {
-            writeln!(page, "per block {per_block:.3} J, whole board")?;
-        }
-        for skipped in &power.skipped {
-            writeln!(page, "not used  {}: {}", skipped.source, skipped.reason)?;
-        }
-        power.fault.iter().try_for_each(|fault| writeln!(page, "fault     {fault}"))
-    };
-    Ok(context.output.print(&power, text)?)
-}
-
 /// `goodwatt balance`.
 pub(super) fn balance(context: &Context, address: Option<PublicKey>) -> Result<(), ToolError> {
     let address = context.address_or_own(address)?.to_string();

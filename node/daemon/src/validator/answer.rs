@@ -127,6 +127,10 @@ impl Engine {
                 let (blocks, transactions) = self.since_start();
                 value(&self.watts.look(self.clock.uptime(), blocks, transactions))
             }
+            Call::Energy => {
+                let ours = |key: &PublicKey| self.own.signers().find(key).is_some();
+                value(&queries::energy(self.own.ledger(), ours)?)
+            }
             Call::Signing { on, clock_is_right } => {
                 self.own.set_sign(on);
                 if clock_is_right {

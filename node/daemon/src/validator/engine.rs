@@ -23,7 +23,7 @@ use super::peers::{FromNetwork, Peers, is_request};
 use super::recovery::Recovery;
 use super::replay::Replayed;
 use super::sync::SyncLog;
-use super::watts::Watts;
+use super::watts::{self, Watts};
 use super::{Answer, Request, Settings};
 use crate::net;
 use crate::signers::{Signer, Signers};
@@ -143,6 +143,9 @@ impl Engine {
         let now = self.now();
         self.own.poll(now);
         self.carry_out();
+        if self.is_to_report() {
+            self.watts.keep_up(now.uptime);
+        }
         if let Err(stuck) = self.mend_index() {
             self.own.hold_up(now, &stuck);
         }
@@ -175,8 +178,12 @@ impl Engine {
         let now = self.now();
         self.own.checkpoint_in_time(now);
         self.log_sync();
-        if begins_epoch && let Err(stuck) = self.begin_epoch() {
-            self.own.hold_up(now, &stuck);
+        if begins_epoch {
+            if let Err(stuck) = self.begin_epoch() {
+                self.own.hold_up(now, &stuck);
+            }
+            // A report may have to be sent; it seals nothing, so this ends.
+            self.carry_out();
         }
     }
 
@@ -256,8 +263,37 @@ impl Engine {
         }
     }
 
+    /// Whether a report on the term in charge is to come, so that its energy must not be lost.
+    fn is_to_report(&self) -> bool {
+        self.own.signs() && self.own.own_seat().is_some()
+    }
+
+    /// Reports what the board used in the term that has just ended, if it sat there.
+    fn report_energy(&mut self) -> Result<(), Stuck> {
+        let now = self.now();
+        let used = self.watts.end_term(now.uptime);
+        let Some(epoch) = self.own.report_due(now)? else { return Ok(()) };
+        let length = self.own.ledger().genesis().parameters.epoch_length;
+        let outcome = match watts::report(&used, epoch, length) {
+            Err(why) => format!("no energy is reported on {epoch}: {why}"),
+            Ok(report) => {
+                let (energy, method) = (report.energy, report.method.name());
+                let percent = f64::from(report.error_permille) / 10.0;
+                let what = format!("{energy} in {epoch}, {method}, +-{percent} %");
+                match self.own.report_energy(now, report) {
+                    Ok(Some(id)) => format!("reported {what}: {id}"),
+                    Ok(None) => format!("not reported, as no slot key is at hand: {what}"),
+                    Err(why) => format!("not reported: {what}: {why}"),
+                }
+            }
+        };
+        self.watts.note_report(outcome);
+        Ok(())
+    }
+
     /// Does what is due once an epoch.
     fn begin_epoch(&mut self) -> Result<(), Stuck> {
+        self.report_energy()?;
         self.announce();
         self.erase_old_signers()?;
         self.snapshot_in_time()?;
@@ -302,7 +338,8 @@ impl Engine {
     /// How long nothing will be due; `None` until a call comes.
     fn sleep(&mut self) -> Option<Duration> {
         let now = self.now();
-        let sleep = self.own.sleep(now)?;
+        let watts = self.is_to_report().then(|| self.watts.due().saturating_sub(now.uptime));
+        let sleep = self.own.sleep(now).into_iter().chain(watts).min()?;
         Some(Duration::from_millis(sleep.get()).min(SLEEP_MAX))
     }
 

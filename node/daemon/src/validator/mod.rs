@@ -40,6 +40,7 @@ pub(crate) use queries::transaction as transaction_info;
 pub(crate) use recovery::{Recovery, sealed_in};
 pub use replay::ReplayError;
 pub(crate) use replay::{Replay, Replayed, read_record};
+pub(crate) use watts::power_info;
 
 /// The most calls that wait for the validator; who comes later is told to come back.
 const CALLS_MAX: usize = 1_024;

@@ -6,7 +6,8 @@ use goodwatt_chain::ledger::{LeafStore, Ledger};
 use goodwatt_chain::mempool::Mempool;
 use goodwatt_chain::signature::PublicKey;
 use goodwatt_chain::state::{
-    Account, Ballot, Bids, Dossier, Key, Registry, Seat, Standing, StateError, Totals,
+    Account, Ballot, Bids, Dossier, Key, Registry, Reported, Seat, Standing, StateError, Term,
+    Totals,
 };
 use goodwatt_chain::transaction::{Action, BallotKind, Transaction};
 use goodwatt_chain::units::{Grains, Height};
@@ -14,8 +15,8 @@ use goodwatt_chain::validators::Validator;
 
 use crate::hex;
 use crate::protocol::{
-    AccountInfo, AssociationInfo, BallotInfo, ChainInfo, DonationInfo, Donations, Fault, FaultKind,
-    SlotInfo, Slots, TransactionInfo,
+    AccountInfo, AssociationInfo, BallotInfo, ChainInfo, DonationInfo, Donations, EnergyInfo,
+    Fault, FaultKind, ReportInfo, ReportedEnergy, SlotInfo, Slots, TransactionInfo,
 };
 
 impl From<StateError> for Fault {
@@ -89,6 +90,43 @@ pub(super) fn slots<L: LeafStore>(
         open_epoch: bids.epoch.get(),
         bids: bids.bids.iter().map(|bid| info(&bid.validator, 0, 0)).collect(),
         carried_on: terms.current.carried_on,
+    })
+}
+
+/// What each validator of the term that ended last reported of its board.
+pub(super) fn energy<L: LeafStore>(
+    ledger: &Ledger<L>,
+    is_ours: impl Fn(&PublicKey) -> bool,
+) -> Result<EnergyInfo, Fault> {
+    let parameters = &ledger.genesis().parameters;
+    let term: Option<Term> = ledger.view().read(Key::PreviousTerm)?;
+    let seats: &[Seat] = term.as_ref().map_or(&[], |term| &term.seats);
+    let owners = seats.iter().enumerate().filter(|(at, seat)| {
+        let owner = seat.validator.owner;
+        seats.iter().take(*at).all(|before| before.validator.owner != owner)
+    });
+    let report = |reported: Reported| ReportInfo {
+        method: reported.method.name().to_owned(),
+        microwatts: reported
+            .energy
+            .mean_over(parameters.epoch_length)
+            .map_or(0, |p| p.get().into()),
+        microjoules: reported.energy.get(),
+        error_permille: reported.error_permille,
+    };
+    let validators = owners.map(|(_, first)| ReportedEnergy {
+        owner: first.validator.owner.to_string(),
+        ours: seats.iter().any(|seat| {
+            seat.validator.owner == first.validator.owner && is_ours(&seat.validator.signer)
+        }),
+        report: first.reported.map(report),
+    });
+    Ok(EnergyInfo {
+        epoch: term.as_ref().map(|term| term.epoch.get()),
+        term_ms: parameters.epoch_length.get(),
+        transactions: term.as_ref().map_or(0, |term| term.transactions),
+        assumed_microwatts: parameters.assumed_power.get().into(),
+        validators: validators.collect(),
     })
 }
 

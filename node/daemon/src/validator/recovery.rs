@@ -11,7 +11,6 @@ use goodwatt_chain::codec;
 use goodwatt_chain::genesis::Genesis;
 use goodwatt_chain::hash::{ChainId, TxId};
 use goodwatt_chain::ledger::{BlockError, Ledger, LedgerError, Sealed, Tip};
-use goodwatt_chain::merkle;
 use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::{Height, HeightDelta};
 use goodwatt_store::{BlockLog, Filling, Folder, Index, IndexError, Snapshot, SnapshotError};
@@ -236,9 +235,7 @@ pub(crate) fn sealed_in(chain: &ChainId, block: &Block) -> Result<Vec<Sealed>, B
     let sealed: Vec<Sealed> =
         block.transactions.iter().enumerate().map(decode).collect::<Result<_, BlockError>>()?;
     let ids: Vec<TxId> = sealed.iter().map(|sealed| sealed.id).collect();
-    if merkle::root(&ids) != block.header.transactions_root {
-        return Err(BlockError::WrongField("transactions root"));
-    }
+    block.check_transactions_root(&ids)?;
     Ok(sealed)
 }
 

@@ -8,8 +8,7 @@
 mod miner;
 mod puzzle;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use goodwatt_chain::genesis::Genesis;
@@ -21,6 +20,7 @@ use goodwatt_units::Millis;
 
 use self::miner::{Miner, Told};
 use self::puzzle::INTERVAL;
+use crate::agenda::Agenda;
 use crate::bill::{Bill, HASHES_PER_SECOND};
 use crate::check::Violation;
 use crate::dice::Dice;
@@ -61,9 +61,7 @@ struct World<'a> {
     genesis: Arc<Genesis>,
     dice: Dice,
     time: Millis,
-    queue: BinaryHeap<Reverse<(Millis, u64)>>,
-    events: BTreeMap<u64, Event>,
-    count: u64,
+    agenda: Agenda<Event>,
     network: Network,
     miners: Vec<Miner>,
     nonces: Vec<u64>,
@@ -91,9 +89,7 @@ impl<'a> World<'a> {
             scenario,
             dice: Dice::new(scenario.seed),
             time: Millis::new(0),
-            queue: BinaryHeap::new(),
-            events: BTreeMap::new(),
-            count: 0,
+            agenda: Agenda::default(),
             network,
             miners: (0..nodes).map(|node| Miner::new(node, target)).collect(),
             nonces: vec![0; nodes],
@@ -176,14 +172,13 @@ impl<'a> World<'a> {
     fn pass(&mut self, span: Millis, holds: impl Fn(&Self) -> bool) -> bool {
         let until = self.time.saturating_add(span);
         while !holds(self) {
-            let Some(Reverse((time, number))) = self.queue.peek().copied() else { break };
+            let Some(time) = self.agenda.next_at() else { break };
             if time > until {
                 self.time = until;
                 return false;
             }
-            self.queue.pop();
             self.time = time;
-            if let Some(event) = self.events.remove(&number) {
+            if let Some(event) = self.agenda.take_next() {
                 self.happen(event);
             }
         }
@@ -191,9 +186,7 @@ impl<'a> World<'a> {
     }
 
     fn at(&mut self, time: Millis, event: Event) {
-        self.count += 1;
-        self.events.insert(self.count, event);
-        self.queue.push(Reverse((time, self.count)));
+        self.agenda.plan(time, event);
     }
 
     /// The next try of a board; boards do not try in step.

@@ -27,17 +27,8 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
 
     /// Answers with headers, as many as fit; those of pruned blocks are there as well.
     pub(crate) fn give_headers(&mut self, now: Now, to: PeerId, from: Height, count: u16) {
-        let is_pruned =
-            self.card.log.first().is_some_and(|first| from < first) && self.card.headers.is_some();
         let headers = self.records(now, from, count.min(HEADERS), true, |record| {
-            let sealed = if is_pruned {
-                codec::decode(record).ok()?
-            } else {
-                let LoggedBlock { certificate, block } = codec::decode(record).ok()?;
-                SealedHeader { certificate, header: block.header }
-            };
-            let bytes = codec::encode(&sealed).len();
-            Some((sealed, bytes))
+            SealedHeader::of_record(record).ok()
         });
         self.send(To::Peer(to), Message::Headers(headers));
     }

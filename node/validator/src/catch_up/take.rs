@@ -4,7 +4,6 @@ use goodwatt_chain::block::Certificate;
 use goodwatt_chain::codec;
 use goodwatt_chain::hash::TxId;
 use goodwatt_chain::ledger::{BlockError, Signatures};
-use goodwatt_chain::merkle;
 use goodwatt_chain::signature::Batch;
 use goodwatt_chain::transaction::Transaction;
 use goodwatt_chain::units::Height;
@@ -146,9 +145,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         let chain = self.ledger.chain();
         let transactions = self.ledger.collect(block, batch)?;
         let ids: Vec<TxId> = transactions.iter().map(Transaction::id).collect();
-        if merkle::root(&ids) != block.header.transactions_root {
-            return Err(BlockError::WrongField("transactions root"));
-        }
+        block.check_transactions_root(&ids)?;
         block.check_certificate_hash()?;
         if let Some(parent) = &block.parent_certificate {
             let set = if is_first { &in_charge.decided_tip } else { &in_charge.validators };

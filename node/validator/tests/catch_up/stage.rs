@@ -21,7 +21,7 @@ use goodwatt_validator::{
     StateStore, Status, To, Validator,
 };
 
-const GENESIS_TIME: UnixMillis = UnixMillis::new(1_793_491_200_000);
+pub(crate) const GENESIS_TIME: UnixMillis = UnixMillis::new(1_793_491_200_000);
 
 /// A wallet; the first one has everything.
 pub(crate) fn wallet(number: u8) -> SigningKey {
@@ -29,15 +29,15 @@ pub(crate) fn wallet(number: u8) -> SigningKey {
 }
 
 /// The key that seals.
-fn signer() -> SigningKey {
+pub(crate) fn signer() -> SigningKey {
     wallet(200)
 }
 
-fn reveals() -> RevealChain {
+pub(crate) fn reveals() -> RevealChain {
     RevealChain::new([9; 32], 64)
 }
 
-fn genesis() -> Genesis {
+pub(crate) fn genesis() -> Genesis {
     let founder = Founder {
         owner: wallet(1).public(),
         signer: signer().public(),

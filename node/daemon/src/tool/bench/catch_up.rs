@@ -55,6 +55,7 @@ pub(super) fn catch_up(bench: &Bench<'_>) -> Result<(), ToolError> {
     let (mut seconds, mut status) = fetch_all(&taker)?;
     for _ in 1..TRIES {
         std::fs::remove_dir_all(taker.join("data"))?;
+        std::fs::create_dir(taker.join("data"))?;
         let (again, other) = fetch_all(&taker)?;
         if again < seconds {
             (seconds, status) = (again, other);
