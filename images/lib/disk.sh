@@ -111,6 +111,7 @@ manifest() {
       "icon": "https://github.com/goodwatt/goodwatt/raw/main/docs/book/icon.png",
       "website": "https://github.com/goodwatt/goodwatt",
       "url": "https://github.com/goodwatt/goodwatt/releases/latest/download/$2.xz",
+      "bmap_url": "https://github.com/goodwatt/goodwatt/releases/latest/download/$2.bmap",
       "release_date": "$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)",
       "extract_size": $(stat --format=%s "$1"),
       "extract_sha256": "$(sha256sum "$1" | cut -d' ' -f1)",

@@ -85,12 +85,14 @@ add_overlay() {
     done
     systemctl --root="$1" --quiet enable goodwattd.service systemd-networkd.service \
         systemd-resolved.service systemd-timesyncd.service
-    # A login only where it is asked for, and nothing that writes, waits or updates by itself.
+    # A login only where it is asked for, and nothing that writes, waits or updates by itself,
+    # or serves seats and tracers that a board does not have.
     systemctl --root="$1" --quiet disable wpa_supplicant.service dropbear.service 2>/dev/null || true
     systemctl --root="$1" --quiet mask getty@.service serial-getty@.service getty-static.service \
         autovt@.service systemd-networkd-wait-online.service fstrim.timer e2scrub_all.timer \
         e2scrub_reap.service apt-daily.timer dpkg-db-backup.timer systemd-pcrphase.service \
-        systemd-firstboot.service systemd-journal-catalog-update.service
+        systemd-firstboot.service systemd-journal-catalog-update.service systemd-logind.service \
+        dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount
 }
 
 # Takes away what no board of ours needs.

@@ -11,6 +11,23 @@ readonly MIB=1048576
 # shellcheck disable=SC2034 # for who sources this
 readonly BOOT_MIB=4 ROOT_MIB=132 DATA_MIB=420
 
+# Ends a step that cannot be run on this machine, and says so loudly: image_or_end
+# An image needs root, a mount namespace, and a kernel that runs the boards' programs by qemu-user.
+image_or_end() {
+    local why=
+    if [[ $EUID -ne 0 ]]; then
+        why="only root can give the files of an image to their users"
+    elif ! unshare --mount mount -t tmpfs none /mnt 2>/dev/null; then
+        why="this kernel or container lets nobody mount anything"
+    elif ! arch-test arm64 >/dev/null 2>&1 && ! mountpoint --quiet /proc/sys/fs/binfmt_misc &&
+        ! mount -t binfmt_misc none /proc/sys/fs/binfmt_misc 2>/dev/null; then
+        why="this kernel has no binfmt_misc, through which it would run programs of a board"
+    fi
+    [[ -n $why ]] || return 0
+    echo "note: NOT RUN: $why"
+    exit 0
+}
+
 # The image to start from, unpacked once: use_image FILE.img[.xz] FOLDER
 use_image() {
     BOARDS=$2
@@ -27,6 +44,25 @@ use_image() {
         from_boot "$IMAGE" initrd.img >"$BOARDS/initrd.img"
     }
 }
+
+# The image that the step image built, or one built now; where it cannot be built, the step ends.
+# The boards named are stopped at the end, and shown when something fails: begin BOARDS...
+begin() {
+    local file=${BOARD_IMAGE:-$CARGO_TARGET_DIR/image/goodwatt-arm64.img.xz}
+    if [[ ! -e $file ]]; then
+        image_or_end
+        images/build --board arm64 "$file"
+    fi
+    use_image "$file" "$CARGO_TARGET_DIR/boards"
+    readonly ALL_BOARDS="$*"
+    trap 'each_board stop_board' EXIT
+    trap 'each_board show_console' ERR
+    # Shown functions, too: what fails in one of them is no less a failure.
+    set -o errtrace
+}
+
+each_board() { local board; for board in $ALL_BOARDS; do "$1" "$board"; done; }
+fail() { echo "FAIL: $1" >&2; return 1; }
 
 # Reads and writes the first partition of a card as a laptop would.
 from_boot() { mtype -i "$1@@$((BOOT_MIB * MIB))" "::$2"; }
@@ -55,23 +91,37 @@ board_toml() {
 }
 
 # Starts a board: start_board NAME NUMBER [QEMU-ARGUMENTS...]. Its SSH is at port 22000+NUMBER of
-# this machine, its page at 29000+NUMBER; boards share a wire of their own with names by NUMBER.
+# this machine, its page at 29000+NUMBER, what others of its kind call at 29100+NUMBER.
+# Its time goes with its instructions, 250 million a second, about a third of what the core of a Zero
+# 2 W does at 1 GHz: on a busy machine it is slow, but no time of its own runs out. With BOARD_CLOCK=hasty its time also goes on at once
+# where it only waits: hours in a minute, for who asks nothing over the network meanwhile. With
+# BOARD_NETWORK=none no cable is in, BOARD_CARD has more options of the card's drive.
 start_board() {
-    local name=$1 number=$2 folder=$BOARDS/$1
+    local name=$1 number=$2 folder=$BOARDS/$1 sleep=on
     shift 2
-    # Its time goes with its instructions, 125 million a second as on a small board: on a busy
-    # machine it is slow, but no time of its own runs out.
-    nice -n 10 qemu-system-aarch64 -M virt -cpu cortex-a53 -icount shift=3 -m "${BOARD_MIB:-512}" -display none -no-reboot \
+    [[ ${BOARD_CLOCK:-} != hasty ]] || sleep=off
+    local network=(-nic none)
+    [[ ${BOARD_NETWORK:-} == none ]] || network=(
+        -netdev "user,id=home,net=10.0.2.0/24$(printf ',hostfwd=tcp:127.0.0.1:%s-:%s' $((22000 + number)) 22 $((29000 + number)) 9460 $((29100 + number)) 9461)"
+        -device "virtio-net-device,netdev=home,mac=52:54:00:12:34:$(printf %02x "$number")")
+    nice -n 5 qemu-system-aarch64 -M virt -cpu cortex-a53 -icount shift=2,sleep=$sleep -m "${BOARD_MIB:-512}" -display none -no-reboot \
         -kernel "$BOARDS/vmlinuz" -initrd "$BOARDS/initrd.img" \
         -append "console=ttyAMA0 ro quiet loglevel=4 panic=5 ${BOARD_APPEND:-}" \
-        -drive "if=none,id=card,format=raw,file=$folder/card,cache=writeback" \
+        -drive "if=none,id=card,format=raw,file=$folder/card,cache=writeback${BOARD_CARD:-}" \
         -device virtio-blk-device,drive=card \
-        -netdev "user,id=home,net=10.0.2.0/24,hostfwd=tcp:127.0.0.1:$((22000 + number))-:22,hostfwd=tcp:127.0.0.1:$((29000 + number))-:9460,hostfwd=tcp:127.0.0.1:$((29100 + number))-:9461" \
-        -device "virtio-net-device,netdev=home,mac=52:54:00:12:34:$(printf %02x "$number")" \
+        "${network[@]}" \
         -device virtio-rng-device \
-        -serial "file:$folder/serial" -monitor none -pidfile "$folder/pid" -daemonize "$@"
+        -chardev "socket,id=line,path=$folder/line,server=on,wait=off,logfile=$folder/serial" -serial chardev:line \
+        -monitor none -pidfile "$folder/pid" -daemonize "$@"
     echo "$number" >"$folder/number"
-    date +%s.%N >"$folder/started"
+}
+
+# Types a line at the serial console of a board: types NAME LINE
+types() {
+    python3 -c 'import socket, sys
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+line.sendall(sys.argv[2].encode() + b"\n")' "$BOARDS/$1/line" "$2"
 }
 
 # Pulls the plug.
@@ -103,7 +153,7 @@ within() {
             echo "not within $seconds s: $what" >&2
             return 1
         fi
-        sleep 1
+        sleep 0.5
     done
 }
 
@@ -120,14 +170,47 @@ status_of() { on "$1" goodwatt --json status | python3 -c 'import json,sys; prin
 hash_of() { dd if="$BOARDS/$1/card" bs=1M skip="$2" count="$3" status=none | sha256sum | cut -d' ' -f1; }
 
 # Shows the end of a board's console, for who reads why a step failed.
-show_console() { echo "----- console of $1"; tail -n 40 "$BOARDS/$1/serial" | tr -d '\r'; }
+show_console() {
+    [[ -e $BOARDS/$1/serial ]] || return 0
+    echo "----- console of $1"
+    tail -n 40 "$BOARDS/$1/serial" | tr -d '\r'
+}
+
+# What an owner asks of a board that is well: healthy NAME
+healthy() {
+    local state failed
+    state=$(on "$1" systemctl show goodwattd --property=ActiveState,SubState,StatusText | sort | paste -sd' ')
+    [[ $state == 'ActiveState=active StatusText=serving '*' SubState=running' ]] || fail "$1: the unit is not active and notified: $state"
+    failed=$(on "$1" systemctl list-units --failed --no-legend --plain)
+    [[ -z $failed ]] || fail "$1: a unit failed: $failed"
+    on "$1" 'findmnt --noheadings --output OPTIONS /' | grep --quiet '^ro' || fail "$1: the root can be written"
+}
+
+# Whom boards of tests pay: nobody holds the key.
+readonly PAYEE=good1syuhwr4g05t4744r23nvxnr7en9cmz53knhr0gja7c84hr7fkw2q3dgmq6
+
+# Three payments, each sealed before the next: pay NAME
+pay() { on "$1" "for try in 1 2 3; do goodwatt send $PAYEE '1 good' --wait; done" >/dev/null; }
+
+height() { status_of "$1" height; }
+
+# The answer of a board on its card's first partition, as a laptop shows it: report NAME
+report() { from_boot "$BOARDS/$1/card" goodwatt-report.txt 2>/dev/null | tr -d '\r'; }
+
+# Waits until a board's report has a line that fits: reports NAME PATTERN [SECONDS]
+reports() {
+    # shellcheck disable=SC2317 # called by within
+    fits() { report "$1" | grep --quiet --extended-regexp "$2"; }
+    within "${3:-$BOOT_SECONDS_MAX}" "$1 reports '$2'" fits "$1" "$2" ||
+        { echo "instead:"; report "$1"; return 1; }
+}
 
 # Starts a Raspberry Pi 3B from the SD model, with Debian's own device tree: start_pi NAME. It has no
 # network there; what it says is on its serial console. Its card has to be a power of two in size.
 start_pi() {
     local folder=$BOARDS/$1
     from_boot "$IMAGE" bcm2837-rpi-3-b.dtb >"$BOARDS/pi.dtb"
-    nice -n 10 qemu-system-aarch64 -M raspi3b -display none -no-reboot -icount shift=3 \
+    nice -n 5 qemu-system-aarch64 -M raspi3b -display none -no-reboot -icount shift=2 \
         -kernel "$BOARDS/vmlinuz" -initrd "$BOARDS/initrd.img" -dtb "$BOARDS/pi.dtb" \
         -append "console=ttyAMA0,115200 ro quiet loglevel=4 panic=5" \
         -drive "if=sd,format=raw,file=$folder/card" \
