@@ -1,27 +1,26 @@
-//! The state as typed leaves, and the view through which the rules read and change them.
+//! The state: typed leaves (this file), their names (`key`), and the view through which the rules read
+//! and change them (`view`).
 //!
 //! A leaf's key is a hash over its kind and name, so leaves spread evenly; its value is one byte
 //! for the kind, then the canonical encoding of the record. Every record is bounded, and no rule
 //! walks over accounts: what a transition needs stands in lists of its own.
 
 mod bounded;
+mod key;
 mod money;
 mod stake;
-
-use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
+mod view;
 
 use goodwatt_units::MicroJoules;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::bounded::Bounded;
+pub use self::key::Key;
 pub use self::money::{is_money_conserved, sum_of_balances};
 pub use self::stake::{BACKERS_MAX, Stake, Unlocking};
-use crate::codec;
-use crate::genesis::Genesis;
-use crate::hash::{AssociationId, Digest32, Domain};
-use crate::leaves::{LeafChanges, LeafKey, Leaves, Unavailable};
+pub(crate) use self::view::parse;
+pub use self::view::{StateError, View, read};
+use crate::hash::{AssociationId, Digest32};
 use crate::signature::PublicKey;
 use crate::transaction::{BallotKind, EnergyMethod, RequestAssociation};
 use crate::units::{Epoch, Grains, Height};
@@ -319,289 +318,6 @@ pub struct Roster {
 pub struct Tombstone {
     /// Epoch in which the evidence was accepted.
     pub epoch: Epoch,
-}
-
-/// The kind of [`Account`] records, see [`Key::kind`].
-const ACCOUNT: u8 = 0;
-
-/// Names a leaf, and with it the type of its record.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Key {
-    /// [`Account`]
-    Account(PublicKey),
-    /// [`Totals`]
-    Totals,
-    /// [`Term`] that ended last
-    PreviousTerm,
-    /// [`Term`] in charge
-    CurrentTerm,
-    /// [`Term`] to come
-    NextTerm,
-    /// [`Bids`]
-    Bids,
-    /// [`Attendance`]
-    Attendance,
-    /// [`Registry`]
-    Registry,
-    /// [`Standing`]
-    Standing(AssociationId),
-    /// [`Dossier`]
-    Dossier(AssociationId),
-    /// [`AssociationId`] of the latest request by this key
-    AssociationOf(PublicKey),
-    /// [`Ballot`]
-    Ballot(AssociationId),
-    /// [`Vesting`]
-    Vesting(Epoch),
-    /// [`Release`]
-    Release(Epoch),
-    /// [`Roster`]
-    Roster(Epoch),
-    /// [`Tombstone`] of a signer or owner
-    Tombstone(PublicKey),
-    /// [`Stake`] behind a signer
-    Stake(PublicKey),
-    /// [`Unlocking`]
-    Unlocking(Epoch),
-    /// [`Grains`] of all stakes
-    Locked,
-}
-
-impl Key {
-    /// The first byte of the leaf's value, which tells the kind of its record.
-    #[must_use]
-    pub const fn kind(&self) -> u8 {
-        match self {
-            Self::Account(_) => ACCOUNT,
-            Self::Totals => 1,
-            Self::PreviousTerm => 2,
-            Self::CurrentTerm => 3,
-            Self::NextTerm => 4,
-            Self::Bids => 5,
-            Self::Attendance => 6,
-            Self::Registry => 7,
-            Self::Standing(_) => 8,
-            Self::Dossier(_) => 9,
-            Self::AssociationOf(_) => 10,
-            Self::Ballot(_) => 11,
-            Self::Vesting(_) => 12,
-            Self::Release(_) => 13,
-            Self::Roster(_) => 14,
-            Self::Tombstone(_) => 15,
-            Self::Stake(_) => 16,
-            Self::Unlocking(_) => 17,
-            Self::Locked => 18,
-        }
-    }
-
-    /// The key of the leaf in the state tree.
-    #[must_use]
-    pub fn leaf(&self) -> LeafKey {
-        let of = |tag, name: &[u8]| Digest32::of(Domain::new(tag), &[name]);
-        match self {
-            Self::Account(key) => of(b"goodwatt/leaf/account", key.as_bytes()),
-            Self::Totals => of(b"goodwatt/leaf/totals", &[]),
-            Self::PreviousTerm => of(b"goodwatt/leaf/previous-term", &[]),
-            Self::CurrentTerm => of(b"goodwatt/leaf/current-term", &[]),
-            Self::NextTerm => of(b"goodwatt/leaf/next-term", &[]),
-            Self::Bids => of(b"goodwatt/leaf/bids", &[]),
-            Self::Attendance => of(b"goodwatt/leaf/attendance", &[]),
-            Self::Registry => of(b"goodwatt/leaf/registry", &[]),
-            Self::Standing(id) => of(b"goodwatt/leaf/standing", id.as_bytes()),
-            Self::Dossier(id) => of(b"goodwatt/leaf/dossier", id.as_bytes()),
-            Self::AssociationOf(key) => of(b"goodwatt/leaf/association-of", key.as_bytes()),
-            Self::Ballot(id) => of(b"goodwatt/leaf/ballot", id.as_bytes()),
-            Self::Vesting(epoch) => of(b"goodwatt/leaf/vesting", &epoch.get().to_be_bytes()),
-            Self::Release(epoch) => of(b"goodwatt/leaf/release", &epoch.get().to_be_bytes()),
-            Self::Roster(epoch) => of(b"goodwatt/leaf/roster", &epoch.get().to_be_bytes()),
-            Self::Tombstone(key) => of(b"goodwatt/leaf/tombstone", key.as_bytes()),
-            Self::Stake(key) => of(b"goodwatt/leaf/stake", key.as_bytes()),
-            Self::Unlocking(epoch) => of(b"goodwatt/leaf/unlocking", &epoch.get().to_be_bytes()),
-            Self::Locked => of(b"goodwatt/leaf/locked", &[]),
-        }
-    }
-}
-
-/// Why the state could not be read. Neither the sender nor the rules are at fault.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// The store failed.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-    /// A leaf does not hold a record of its kind: the index is damaged and has to be rebuilt.
-    #[error("the state index is damaged: {0} is not a record of its kind; it has to be rebuilt")]
-    Damaged(LeafKey),
-}
-
-/// Reads one record from leaves.
-///
-/// # Errors
-/// When the store fails or holds something else.
-pub fn read<T: Serialize + DeserializeOwned>(
-    leaves: &(impl Leaves + ?Sized),
-    key: Key,
-) -> Result<Option<T>, StateError> {
-    let leaf = key.leaf();
-    leaves.leaf(&leaf)?.map(|value| parse(key, &value)).transpose()
-}
-
-/// Reads the value of a leaf.
-pub(crate) fn parse<T: DeserializeOwned>(key: Key, value: &[u8]) -> Result<T, StateError> {
-    // The tree proves these bytes, and this crate wrote them: kind and form alone are checked.
-    let record = value.split_first().filter(|(kind, _)| **kind == key.kind());
-    let record = record.and_then(|(_, record)| postcard::from_bytes(record).ok());
-    record.ok_or_else(|| StateError::Damaged(key.leaf()))
-}
-
-/// The state with the changes of a block that is being carried out on top.
-///
-/// Changes of the transaction at work are kept apart until [`View::keep`] or [`View::drop_pending`].
-#[derive(Debug)]
-pub struct View<'a, L: Leaves + ?Sized> {
-    /// Everything agreed before the first block.
-    pub genesis: &'a Genesis,
-    base: &'a L,
-    kept: LeafChanges,
-    pending: BTreeMap<LeafKey, Option<Arc<[u8]>>>,
-}
-
-impl<'a, L: Leaves + ?Sized> View<'a, L> {
-    /// The state as `base` holds it.
-    pub const fn new(genesis: &'a Genesis, base: &'a L) -> Self {
-        Self { genesis, base, kept: BTreeMap::new(), pending: BTreeMap::new() }
-    }
-
-    /// The state as `base` holds it, with `kept` changed already.
-    pub const fn on_top(genesis: &'a Genesis, base: &'a L, kept: LeafChanges) -> Self {
-        Self { genesis, base, kept, pending: BTreeMap::new() }
-    }
-
-    /// Reads a record.
-    ///
-    /// # Errors
-    /// When the store fails or holds something else.
-    pub fn read<T: Serialize + DeserializeOwned>(&self, key: Key) -> Result<Option<T>, StateError> {
-        self.read_leaf(key, &key.leaf())
-    }
-
-    fn read_leaf<T: DeserializeOwned>(
-        &self,
-        key: Key,
-        leaf: &LeafKey,
-    ) -> Result<Option<T>, StateError> {
-        let changed = self.pending.get(leaf).or_else(|| self.kept.get(leaf));
-        let bytes = match changed {
-            Some(value) => value.clone(),
-            None => self.base.leaf(leaf)?,
-        };
-        bytes.map(|bytes| parse(key, &bytes)).transpose()
-    }
-
-    /// Reads a record that is empty until it is first written.
-    ///
-    /// # Errors
-    /// When the store fails or holds something else.
-    pub fn read_or_default<T>(&self, key: Key) -> Result<T, StateError>
-    where
-        T: Serialize + DeserializeOwned + Default,
-    {
-        self.read(key).map(Option::unwrap_or_default)
-    }
-
-    /// Writes a record.
-    pub fn write<T: Serialize>(&mut self, key: Key, record: &T) {
-        self.write_leaf(key, key.leaf(), record);
-    }
-
-    fn write_leaf<T: Serialize>(&mut self, key: Key, leaf: LeafKey, record: &T) {
-        let value = codec::encode(&(key.kind(), record));
-        self.pending.insert(leaf, Some(value.into()));
-    }
-
-    /// Changes a record that is empty until it is first written; what `change` refuses stays as
-    /// it was. Of reading and writing one after another it saves a hash.
-    ///
-    /// # Errors
-    /// What `change` says; when the store fails or holds something else.
-    pub fn update<T, R, E>(
-        &mut self,
-        key: Key,
-        change: impl FnOnce(&mut T) -> Result<R, E>,
-    ) -> Result<R, E>
-    where
-        T: Serialize + DeserializeOwned + Default,
-        E: From<StateError>,
-    {
-        let leaf = key.leaf();
-        let mut record = self.read_leaf(key, &leaf)?.unwrap_or_default();
-        let outcome = change(&mut record)?;
-        self.write_leaf(key, leaf, &record);
-        Ok(outcome)
-    }
-
-    /// Reads the terms that matter now.
-    ///
-    /// # Errors
-    /// When the store fails or holds something else.
-    pub fn terms(&self) -> Result<Terms, StateError> {
-        Ok(Terms {
-            previous: self.read(Key::PreviousTerm)?,
-            current: self.read_or_default(Key::CurrentTerm)?,
-            next: self.read_or_default(Key::NextTerm)?,
-        })
-    }
-
-    /// Writes all three terms.
-    pub fn write_terms(&mut self, terms: &Terms) {
-        if let Some(previous) = &terms.previous {
-            self.write(Key::PreviousTerm, previous);
-        }
-        self.write(Key::CurrentTerm, &terms.current);
-        self.write(Key::NextTerm, &terms.next);
-    }
-
-    /// Takes a record away.
-    pub fn erase(&mut self, key: Key) {
-        self.pending.insert(key.leaf(), None);
-    }
-
-    /// Keeps what was changed since the last call.
-    pub fn keep(&mut self) {
-        // Not `append`, which rebuilds the whole map: a transaction changes a few leaves of many.
-        self.kept.extend(core::mem::take(&mut self.pending));
-    }
-
-    /// Forgets what was changed since the last [`View::keep`].
-    pub fn drop_pending(&mut self) {
-        self.pending.clear();
-    }
-
-    /// Everything that was kept.
-    #[must_use]
-    pub fn into_changes(self) -> LeafChanges {
-        self.kept
-    }
-
-    /// Everything that was kept so far.
-    #[must_use]
-    pub const fn changes(&self) -> &LeafChanges {
-        &self.kept
-    }
-
-    /// Adds money to an account.
-    ///
-    /// # Errors
-    /// When the store fails; money cannot overflow, as all of it is below the largest supply.
-    pub fn credit(&mut self, key: &PublicKey, amount: Grains) -> Result<(), StateError> {
-        if amount.is_zero() {
-            return Ok(());
-        }
-        self.update(Key::Account(*key), |account: &mut Account| {
-            account.balance = add(account.balance, amount);
-            Ok(())
-        })
-    }
 }
 
 /// The sum of two parts of the supply.

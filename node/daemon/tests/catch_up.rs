@@ -152,9 +152,25 @@ fn a_newcomer_begins_after_a_checkpoint_and_trusts_nobody() {
     call(&homes[2], &[&liar.address, &address(&homes[1])]);
     // These two call it by themselves, so three have to agree.
     configure(&homes[2], "chain", "checkpoint_peers = 3");
+    // The power fails while the state is fetched, again and again, until it is there.
+    let (log, mut said) = (homes[2].path("data/log"), String::new());
+    for more in 0..6 {
+        if log.exists() {
+            break;
+        }
+        let mut cut = homes[2].spawn();
+        let journal = homes[2].path("data/checkpoint");
+        until("the state is fetched", || (journal.exists() || log.exists()).then_some(()));
+        std::thread::sleep(Duration::from_millis(3 * more));
+        cut.take_power();
+        said.push_str(&cut.log());
+    }
     let newcomer = homes[2].start();
-    newcomer.says("each piece proven by the checkpoint");
-    newcomer.says("a piece of the state that its root does not prove");
+    let proven = "each piece proven by the checkpoint";
+    let said = until("the state is there", || {
+        Some(said.clone() + &newcomer.log()).filter(|said| said.contains(proven))
+    });
+    has(&said, &["a piece of the state that its root does not prove"]);
     let target = daemons[0].status().height;
     daemons.push(newcomer);
     agree(&all_at(&mut daemons, target));

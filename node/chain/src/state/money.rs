@@ -1,6 +1,7 @@
 //! All money there is, for checks.
 
-use super::{ACCOUNT, Account, Key, StateError, Totals, read};
+use super::key::ACCOUNT;
+use super::{Account, Key, StateError, Totals, read};
 use crate::genesis::Genesis;
 use crate::leaves::{BucketIndex, Leaves};
 use crate::units::Grains;

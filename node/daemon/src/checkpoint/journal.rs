@@ -42,7 +42,10 @@ impl Journal {
         let path = data.join(FOLDER);
         let head = codec::encode(&(height, root));
         match Self::resume(&path, &head, summary) {
-            Ok(Some(journal)) => return Ok(journal),
+            Ok(Some(journal)) => {
+                tracing::info!("of the state of {height} {} % are here already", journal.percent());
+                return Ok(journal);
+            }
             Ok(None) => {}
             Err(error) => tracing::warn!("pieces of the state are fetched again: {error}"),
         }
@@ -96,6 +99,12 @@ impl Journal {
         ranges
     }
 
+    /// How much of the state is there, in percent.
+    pub(super) fn percent(&self) -> u32 {
+        let buckets = self.pieces.iter().map(|(first, (end, _))| u32::from(end - first));
+        buckets.sum::<u32>() * 100 / u32::from(BucketIndex::COUNT)
+    }
+
     /// All leaves by rising key, read piece by piece.
     pub(super) fn leaves(
         &self,
@@ -135,4 +144,92 @@ pub(super) fn is_proven(
         summary.holds(index, &bucket)
     });
     first < end && whole && rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A state with a leaf in every tenth bucket, and its pieces of 128 buckets.
+    fn state() -> (StateSummary, Vec<Piece>) {
+        let leaf = |number: u16| {
+            let mut key = [7; 32];
+            key[..2].copy_from_slice(&(number << 4).to_be_bytes());
+            (Digest32::new(key), number.to_be_bytes().to_vec())
+        };
+        let mut summary = StateSummary::default();
+        let mut pieces: Vec<Piece> = Vec::new();
+        for number in 0..BucketIndex::COUNT {
+            if number % 128 == 0 {
+                pieces.push((number, number + 128, Vec::new()));
+            }
+            let leaves = if number % 10 == 0 { vec![leaf(number)] } else { Vec::new() };
+            let bucket: Bucket =
+                leaves.iter().map(|(key, value)| (*key, Arc::from(value.as_slice()))).collect();
+            summary.push(&bucket);
+            pieces.last_mut().expect("the first begins with 0").2.extend(leaves);
+        }
+        (summary, pieces)
+    }
+
+    fn open(data: &Path, summary: &StateSummary) -> Journal {
+        let root = summary.root().expect("of all buckets");
+        Journal::open(data, Height::new(9), root, summary).expect("a disk that works")
+    }
+
+    /// The only file of its log.
+    fn file(data: &Path) -> PathBuf {
+        let folder = std::fs::read_dir(data.join(FOLDER)).expect("it is there");
+        let mut files = folder.map(|entry| entry.expect("readable").path());
+        files.find(|path| path.extension().is_some_and(|end| end == "blocks")).expect("one")
+    }
+
+    #[test]
+    fn cut_short_after_each_piece_it_goes_on_with_what_is_there() {
+        let (summary, pieces) = state();
+        let data = tempfile::tempdir().expect("a temporary folder");
+        for (at, piece) in pieces.iter().enumerate() {
+            assert!(is_proven(&summary, piece.0, piece.1, &piece.2));
+            // Dropped without a word, as by a kill.
+            let mut journal = open(data.path(), &summary);
+            assert_eq!(journal.missing(128).len(), pieces.len() - at);
+            assert_eq!(journal.percent(), at as u32 * 100 / 32);
+            journal.keep(piece).expect("a disk that works");
+        }
+        let journal = open(data.path(), &summary);
+        assert!(journal.missing(128).is_empty());
+        let leaves: Result<Vec<_>, _> = journal.leaves().collect();
+        let want: Vec<_> = pieces.into_iter().flat_map(|(_, _, leaves)| leaves).collect();
+        assert_eq!(leaves.expect("whole"), want);
+        journal.remove();
+        assert!(!data.path().join(FOLDER).exists());
+    }
+
+    #[test]
+    fn another_state_and_pieces_that_are_not_proven_are_fetched_again() {
+        let (summary, pieces) = state();
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let mut journal = open(data.path(), &summary);
+        journal.keep(&pieces[0]).expect("a disk that works");
+        let mut forged = pieces[1].clone();
+        forged.2.pop();
+        journal.keep(&forged).expect("a disk that works");
+        drop(journal);
+        assert_eq!(open(data.path(), &summary).missing(128)[0], (128, 256));
+
+        // Damage in the middle: nothing of it is used.
+        let path = file(data.path());
+        let mut bytes = std::fs::read(&path).expect("readable");
+        let at = bytes.windows(4).position(|four| four == [0, 0, 7, 7]).expect("the first leaf");
+        bytes[at + 4] ^= 1;
+        std::fs::write(&path, bytes).expect("writable");
+        assert_eq!(open(data.path(), &summary).missing(128).len(), 32);
+
+        let mut journal = open(data.path(), &summary);
+        journal.keep(&pieces[0]).expect("a disk that works");
+        drop(journal);
+        let other = Digest32::new([1; 32]);
+        let journal = Journal::open(data.path(), Height::new(9), other, &summary);
+        assert_eq!(journal.expect("a disk that works").missing(128).len(), 32);
+    }
 }

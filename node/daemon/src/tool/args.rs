@@ -1,15 +1,22 @@
 //! The command line of `goodwatt`: one place for names, help and examples.
 
+mod association;
+mod power;
+mod simulation;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use goodwatt_chain::hash::AssociationId;
 use goodwatt_chain::signature::PublicKey;
-use goodwatt_chain::transaction::Category;
 use goodwatt_chain::units::Grains;
-use goodwatt_units::MicroWatts;
 
+pub use self::association::{
+    AssociationCommand, CheckArgs, IdentityArgs, RequestArgs, Scheme, YesNo,
+};
+pub use self::power::{CalibrateArgs, PowerArgs, PowerCommand};
+pub use self::simulation::{Demo, Scene, SimArgs, SimFault, SimRule, TestnetArgs};
 use super::light::{Checkpoint, Node};
 use crate::config::PeerAddress;
 use crate::net::PeerId;
@@ -220,127 +227,6 @@ pub enum Command {
     },
 }
 
-/// `goodwatt sim`.
-#[derive(Debug, Args)]
-pub struct SimArgs {
-    /// How many validators
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub nodes: usize,
-    /// How many rounds: transactions are handed in, and their block is awaited
-    #[arg(long, value_name = "R", default_value_t = 5)]
-    pub rounds: u64,
-    /// The most transactions handed in for a round: from one to so many, within 20 ms
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1_000))]
-    pub transactions: u64,
-    /// Who is connected to whom: a line `0-1` for each connection [default: all to all up to 16, then
-    /// rows and columns of a square]
-    #[arg(long, value_name = "FILE")]
-    pub topology: Option<PathBuf>,
-    /// All chance follows from it
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    pub seed: u64,
-    /// What goes wrong, with commas between
-    #[arg(long, value_name = "FAULTS", value_delimiter = ',', value_enum)]
-    pub faults: Vec<SimFault>,
-    /// Milliseconds from one validator to the next
-    #[arg(long, value_name = "MS", default_value_t = 40)]
-    pub latency: u64,
-    /// Seconds of an epoch
-    #[arg(long, value_name = "S", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub epoch: u64,
-    /// Who gets weight; several, or all, are set side by side
-    #[arg(
-        long,
-        value_name = "RULES",
-        value_delimiter = ',',
-        value_enum,
-        default_value = "good-will"
-    )]
-    pub rule: Vec<SimRule>,
-}
-
-/// Who gets weight in a simulation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum SimRule {
-    /// All of them, one after another
-    All,
-    /// Who donates
-    GoodWill,
-    /// Who locks coins
-    Stake,
-    /// For whom locked coins vote
-    Delegated,
-    /// Who finds a hash: here only, no chain runs on it
-    Work,
-}
-
-/// What goes wrong in a simulation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum SimFault {
-    /// Everything below
-    All,
-    /// Connections break
-    Cuts,
-    /// Packets get lost and are sent again
-    Loss,
-    /// The power fails in the middle of a write
-    Crashes,
-    /// The network falls into two parts
-    Partitions,
-    /// Clocks are wrong
-    Clocks,
-    /// A validator votes for two different things
-    Liar,
-    /// A proposer shows two different blocks
-    Proposer,
-    /// A peer sends votes by the hundred that are good for nothing
-    Flood,
-    /// A third of the weight is off
-    Outage,
-    /// The power fails everywhere, and all start together
-    Blackout,
-    /// A disk is full
-    FullDisk,
-    /// The index is lost
-    Index,
-    /// Sets are bought, grow, shrink, and fall below the smallest
-    Sets,
-}
-
-/// `goodwatt demo`.
-#[derive(Args, Debug)]
-pub struct Demo {
-    /// `ten-wallets`: ten wallets pay each other, and the balances are checked
-    pub scene: Option<Scene>,
-    /// End by itself after this many seconds
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub seconds: Option<u32>,
-    /// Folder for the chain, kept afterwards [default: a temporary one]
-    #[arg(long, value_name = "DIR")]
-    pub keep: Option<PathBuf>,
-}
-
-/// `goodwatt testnet`.
-#[derive(Args, Debug)]
-pub struct TestnetArgs {
-    /// How many validators
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
-    pub nodes: u8,
-    /// End by itself after this many seconds
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub seconds: Option<u32>,
-    /// Folder for them, kept afterwards [default: a temporary one]
-    #[arg(long, value_name = "DIR")]
-    pub keep: Option<PathBuf>,
-}
-
-/// A scene of the demonstration.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Scene {
-    /// Ten wallets with 100 good each; the even ones send 25 to their neighbours.
-    TenWallets,
-}
-
 /// `goodwatt init`.
 #[derive(Args, Debug)]
 pub struct Init {
@@ -465,125 +351,6 @@ pub enum SlotCommand {
     List,
 }
 
-/// `goodwatt association`.
-#[derive(Debug, Subcommand)]
-pub enum AssociationCommand {
-    /// Ask to be admitted; the owner's key receives the donations
-    Request(RequestArgs),
-    /// Check a proof of identity offline, and say what it proves and what not
-    Check(CheckArgs),
-    /// All associations
-    List,
-    /// Vote on one
-    Vote {
-        /// The association
-        id: AssociationId,
-        /// yes or no
-        voice: YesNo,
-        /// Vote on its removal instead of its admission
-        #[arg(long)]
-        removal: bool,
-        /// Fee and waiting
-        #[command(flatten)]
-        sending: Sending,
-    },
-    /// Show fresh evidence before the admission expires
-    Renew {
-        /// The association
-        id: AssociationId,
-        /// SHA-256 of a document, 64 hexadecimal digits; up to four
-        #[arg(long = "evidence", value_name = "HASH", required = true, num_args = 1..=4)]
-        evidence: Vec<goodwatt_chain::hash::Digest32>,
-        /// Who vouches for the key
-        #[command(flatten)]
-        identity: IdentityArgs,
-        /// Fee and waiting
-        #[command(flatten)]
-        sending: Sending,
-    },
-    /// Take a pending request back; the deposit returns
-    Withdraw {
-        /// The association
-        id: AssociationId,
-        /// Fee and waiting
-        #[command(flatten)]
-        sending: Sending,
-    },
-}
-
-/// `goodwatt association request`.
-#[derive(Args, Debug)]
-pub struct RequestArgs {
-    /// Name of the association
-    #[arg(long)]
-    pub name: String,
-    /// climate, hunger, diseases, children or `human_condition`
-    #[arg(long, value_parser = parse_category)]
-    pub category: Category,
-    /// Web address, https://...
-    #[arg(long)]
-    pub web: String,
-    /// SHA-256 of a document, 64 hexadecimal digits; up to four
-    #[arg(long = "evidence", value_name = "HASH", required = true, num_args = 1..=4)]
-    pub evidence: Vec<goodwatt_chain::hash::Digest32>,
-    /// What is held until the vote ends [default: the least]
-    #[arg(long)]
-    pub deposit: Option<Grains>,
-    /// Who vouches for the key
-    #[command(flatten)]
-    pub identity: IdentityArgs,
-    /// Fee and waiting
-    #[command(flatten)]
-    pub sending: Sending,
-}
-
-/// A proof of identity.
-#[derive(Args, Clone, Debug)]
-pub struct IdentityArgs {
-    /// Key file of the key that is published under the web address
-    #[arg(long, value_name = "FILE", required_unless_present = "certificate")]
-    pub published_key: Option<PathBuf>,
-    /// Certificate of the domain, DER; with --certificate-signature
-    #[arg(long, value_name = "FILE", requires = "certificate_signature")]
-    pub certificate: Option<PathBuf>,
-    /// Signature over the statement by the certificate's key; `--statement` prints what to sign
-    #[arg(long, value_name = "FILE")]
-    pub certificate_signature: Option<PathBuf>,
-    /// How that key signed
-    #[arg(long, value_enum, default_value = "ecdsa-p256-sha256")]
-    pub certificate_scheme: Scheme,
-    /// Print the 32 bytes that the certificate's key has to sign, in hexadecimal, and stop
-    #[arg(long)]
-    pub statement: bool,
-}
-
-/// How a certificate's key signed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Scheme {
-    /// ECDSA on P-256 with SHA-256.
-    EcdsaP256Sha256,
-    /// RSA PKCS#1 v1.5 with SHA-256.
-    RsaPkcs1Sha256,
-    /// Ed25519.
-    Ed25519,
-}
-
-/// `goodwatt association check`.
-#[derive(Args, Debug)]
-pub struct CheckArgs {
-    /// The association
-    pub id: AssociationId,
-    /// The key as you found it under the web address: an address good1...
-    #[arg(long, value_name = "ADDRESS")]
-    pub published: Option<PublicKey>,
-    /// Certificates between the domain's and the trusted ones, PEM
-    #[arg(long, value_name = "FILE")]
-    pub chain: Option<PathBuf>,
-    /// Trusted certificates, PEM
-    #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
-    pub trusted: PathBuf,
-}
-
 /// `goodwatt peer`.
 #[derive(Debug, Subcommand)]
 pub enum PeerCommand {
@@ -647,90 +414,4 @@ pub enum OnOff {
     On,
     /// Do not sign.
     Off,
-}
-
-/// yes or no.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum YesNo {
-    /// For.
-    Yes,
-    /// Against.
-    No,
-}
-
-fn parse_category(text: &str) -> Result<Category, String> {
-    let found = Category::ALL.into_iter().find(|category| category.name() == text);
-    found.ok_or_else(|| {
-        let names = Category::ALL.map(Category::name).join(", ");
-        format!("not a category: one of {names}")
-    })
-}
-
-/// See [`Command::Power`].
-#[derive(Args, Clone, Debug)]
-pub struct PowerArgs {
-    /// A figure a second, with a sparkline of the last minute
-    #[arg(long)]
-    pub watch: bool,
-    /// What else
-    #[command(subcommand)]
-    pub command: Option<PowerCommand>,
-}
-
-/// What can be done with power.
-#[derive(Clone, Debug, Subcommand)]
-pub enum PowerCommand {
-    /// Write a figure a second into a file
-    Record {
-        /// The file, which must not be there yet
-        file: PathBuf,
-        /// For how long [default: until it is broken off]
-        #[arg(long)]
-        seconds: Option<u64>,
-    },
-    /// Find the model of this very board against a meter, and write it into goodwatt.toml
-    #[command(after_help = "Examples:
-  goodwatt power calibrate                                 with the sensor that is attached
-  goodwatt power calibrate --ask --error \"2 %\"            you read a meter, and type when asked
-  goodwatt power calibrate --idle \"2.31 W\" --load \"6.4 W\"  from two figures you know")]
-    Calibrate(CalibrateArgs),
-    /// Draw a record: axes, units and the band of the error
-    Plot {
-        /// A file of `goodwatt power record`
-        csv: PathBuf,
-        /// The picture
-        svg: PathBuf,
-    },
-}
-
-/// See [`PowerCommand::Calibrate`].
-#[derive(Args, Clone, Debug)]
-pub struct CalibrateArgs {
-    /// How long each of the three phases takes
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    pub seconds: u64,
-    /// A meter that you read: you are asked after each phase
-    #[arg(long, conflicts_with = "idle")]
-    pub ask: bool,
-    /// What the board draws at rest, such as "2.31 W"
-    #[arg(long, value_parser = goodwatt_power::parse_power, requires = "load")]
-    pub idle: Option<MicroWatts>,
-    /// What it draws with all CPUs busy, such as "6.4 W"
-    #[arg(long, value_parser = goodwatt_power::parse_power, requires = "idle")]
-    pub load: Option<MicroWatts>,
-    /// How far off the meter may be, such as "2 %" [default: its data sheet's bound, 5 % of one you
-    /// read]
-    #[arg(long, value_parser = goodwatt_power::parse_error_ppm)]
-    pub error: Option<u32>,
-    /// Show what comes of it, and write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-impl CalibrateArgs {
-    /// The error of the meter, relative.
-    #[must_use]
-    pub fn error(&self) -> Option<f64> {
-        self.error.map(|ppm| f64::from(ppm) / 1e6)
-    }
 }

@@ -29,7 +29,7 @@ const ROUNDS: usize = 20;
 const CEILING_BATCH: usize = 4_096;
 /// How long it may take before it is given up.
 const PATIENCE: Duration = Duration::from_secs(300);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// 10,000 blocks of 10 transfers from one real daemon to another, from the start of the second one's
 /// process until all is on its disk, against raw verification of the same signatures.
