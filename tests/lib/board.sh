@@ -49,18 +49,31 @@ use_image() {
 # The boards named are stopped at the end, and shown when something fails: begin BOARDS...
 begin() {
     local file=${BOARD_IMAGE:-$CARGO_TARGET_DIR/image/goodwatt-arm64.img.xz}
+    mkdir -p "$CARGO_TARGET_DIR/boards"
+    # One after another, where steps run beside each other.
+    exec 8>"$CARGO_TARGET_DIR/boards/lock"
+    flock 8
     if [[ ! -e $file ]]; then
         image_or_end
         images/build --board arm64 "$file"
     fi
     use_image "$file" "$CARGO_TARGET_DIR/boards"
+    exec 8>&-
     readonly ALL_BOARDS="$*"
-    trap 'each_board stop_board' EXIT
+    trap finish EXIT
     trap 'each_board show_console' ERR
     # Shown functions, too: what fails in one of them is no less a failure.
     set -o errtrace
 }
 
+# Pulls all plugs; cards are kept where something failed.
+finish() {
+    local status=$? board
+    for board in $ALL_BOARDS; do
+        stop_board "$board"
+        [[ $status -ne 0 ]] || rm -rf "${BOARDS:?}/$board"
+    done
+}
 each_board() { local board; for board in $ALL_BOARDS; do "$1" "$board"; done; }
 fail() { echo "FAIL: $1" >&2; return 1; }
 

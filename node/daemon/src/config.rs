@@ -281,6 +281,12 @@ const POWER: &[(&str, Option<&str>)] = &[
 ];
 
 impl NetworkConfig {
+    /// Whether it talks to other nodes at all.
+    #[must_use]
+    pub const fn is_used(&self) -> bool {
+        self.listen.is_some() || !self.peers.is_empty()
+    }
+
     fn read(section: &mut Section<'_, '_>) -> Self {
         Self {
             listen: section.value("listen", None),

@@ -57,6 +57,9 @@ pub(in crate::tool) fn examine(context: &Context, machine: &Machine) -> Findings
         node::sensor(daemon.as_ref(), &mut findings);
         node::ports(config, daemon.is_some(), machine, &mut findings);
         node::peers(config, &mut findings);
+        if daemon.is_some() && config.network.is_used() {
+            node::twin(context, &mut findings);
+        }
     }
     node::versions(daemon.as_ref(), machine, &mut findings);
     findings

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Findings, Machine, line};
 use crate::config::{Config, PeerAddress};
 use crate::keystore::{KeyFile, KeystoreError};
-use crate::protocol::{Call, GuardText, Status};
+use crate::protocol::{Call, GuardText, Peers, Status};
 use crate::tool::context::Context;
 use crate::tool::read_genesis;
 
@@ -223,6 +223,21 @@ pub(super) fn peers(config: &Config, findings: &mut Findings) {
     let remedy = "check the board's network, the names, and that the others run; one that picks up \
                   is enough";
     findings.wrong("peers", format!("none picks up: {}", silent.join("; ")), remedy);
+}
+
+/// Whether a second board was made from this one's card: both would sign with the same keys.
+pub(super) fn twin(context: &Context, findings: &mut Findings) {
+    let asked = context.connect().and_then(|mut client| Ok(client.call::<Peers>(Call::Peers)?));
+    match asked {
+        Ok(peers) if peers.has_twin => findings.wrong(
+            "twin",
+            "another board that runs now has this board's transport.key: its card was copied",
+            "stop one of the two at once, for good: both sign with the same keys, and what two \
+             boards sign with one key is held against you. Then restart the other",
+        ),
+        Ok(_) => {}
+        Err(error) => findings.unknown("twin", error.to_string()),
+    }
 }
 
 fn call(peer: &PeerAddress) -> std::io::Result<SocketAddr> {
