@@ -4,29 +4,14 @@
 # A board is a folder: its card, its serial console in `serial`, the emulator's number in `pid`.
 # Its owner has an SSH key and a forwarded port; what the image does not open stays closed.
 
+source tests/lib/able.sh
+
 # An emulated board on a shared machine is slow; a hang is endless.
 readonly BOOT_SECONDS_MAX=${BOOT_SECONDS_MAX:-900}
 readonly MIB=1048576
 # Where the partitions begin, in MiB: images/lib/disk.sh.
 # shellcheck disable=SC2034 # for who sources this
 readonly BOOT_MIB=4 ROOT_MIB=132 DATA_MIB=420
-
-# Ends a step that cannot be run on this machine, and says so loudly: image_or_end
-# An image needs root, a mount namespace, and a kernel that runs the boards' programs by qemu-user.
-image_or_end() {
-    local why=
-    if [[ $EUID -ne 0 ]]; then
-        why="only root can give the files of an image to their users"
-    elif ! unshare --mount mount -t tmpfs none /mnt 2>/dev/null; then
-        why="this kernel or container lets nobody mount anything"
-    elif ! arch-test arm64 >/dev/null 2>&1 && ! mountpoint --quiet /proc/sys/fs/binfmt_misc &&
-        ! mount -t binfmt_misc none /proc/sys/fs/binfmt_misc 2>/dev/null; then
-        why="this kernel has no binfmt_misc, through which it would run programs of a board"
-    fi
-    [[ -n $why ]] || return 0
-    echo "note: NOT RUN: $why"
-    exit 0
-}
 
 # The image to start from, unpacked once: use_image FILE.img[.xz] FOLDER
 use_image() {
