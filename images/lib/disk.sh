@@ -67,7 +67,8 @@ publish() {
     # Without the date, which bmaptool takes from the clock.
     sed --in-place '/Generated/d; /generated on/d' "$folder/$name.bmap"
     # Blocks of one size give the same bytes with any number of threads above one.
-    xz --stdout --threads=2 --block-size=24MiB -6 "$image" >"$OUT"
+    xz --stdout --threads=2 --block-size=24MiB -6 "$image" >"$OUT.new"
+    mv "$OUT.new" "$OUT"
     packages_list >"$folder/$name.packages.txt"
     licences >"$folder/$name.licences.txt"
     manifest "$image" "$name" >"$folder/$name.rpi-imager-manifest"

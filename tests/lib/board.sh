@@ -20,8 +20,8 @@ use_image() {
     IMAGE=$BOARDS/image.img
     [[ $IMAGE -nt $1 ]] || {
         case $1 in *.xz) xz --decompress --stdout "$1" ;; *) cat "$1" ;; esac |
-            dd of="$IMAGE.new" bs=1M conv=sparse status=none
-        mv "$IMAGE.new" "$IMAGE"
+            dd of="$IMAGE.new.$$" bs=1M conv=sparse status=none
+        mv "$IMAGE.new.$$" "$IMAGE"
     }
     [[ -e $BOARDS/key ]] || ssh-keygen -q -t ed25519 -N '' -C tests -f "$BOARDS/key"
     [[ -e $BOARDS/vmlinuz && $BOARDS/vmlinuz -nt $IMAGE ]] || {
@@ -204,7 +204,8 @@ reports() {
 }
 
 # Starts a Raspberry Pi 3B from the SD model, with Debian's own device tree: start_pi NAME. It has no
-# network there, and no watchdog: QEMU 7.2 resets the board when that is armed, not when it runs out; what it says is on its serial console. Its card has to be a power of two in size.
+# network there, and no watchdog: QEMU 7.2 resets a board that arms it, without waiting for its end.
+# What it says is on its serial console. Its card has to be a power of two in size.
 start_pi() {
     local folder=$BOARDS/$1
     from_boot "$IMAGE" bcm2837-rpi-3-b.dtb >"$BOARDS/pi.dtb"
