@@ -249,7 +249,7 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
                         Refused::TooFarAhead => self.ask_status(now, from),
                         _ => {}
                     }
-                    if refusal.blame() == Blame::Sender && !self.may_have_been_meant(&refusal) {
+                    if refusal.blame() == Blame::Sender && !self.in_good_faith(&refusal, &word) {
                         self.outputs.push(Output::Misbehaved(from, refusal.to_string()));
                     }
                 }
@@ -297,10 +297,21 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
         }
     }
 
-    /// Whether a peer one block behind or ahead may have passed on in good faith what is refused
-    /// here: it counts on another set.
-    fn may_have_been_meant(&self, refusal: &Refused) -> bool {
-        matches!(refusal, Refused::UnknownSigner(signer) if self.is_of_a_near_set(signer))
+    /// Whether a peer may have passed on in good faith what is refused here. One block behind or
+    /// ahead it counts on another set; and while it does not run the height itself, it cannot see
+    /// what else is wrong with the words of a validator: whoever signed them is to blame.
+    fn in_good_faith(&self, refusal: &Refused, word: &Word) -> bool {
+        match (refusal, word) {
+            (Refused::UnknownSigner(signer), _) => self.is_of_a_near_set(signer),
+            (
+                Refused::NotTheProposer(_) | Refused::PolkaNotBefore(_) | Refused::AbsurdRound(_),
+                Word::Statement(signed),
+            ) => {
+                self.is_of_a_near_set(&signed.statement().signer())
+                    && signed.verify(self.ledger.chain())
+            }
+            _ => false,
+        }
     }
 
     /// Whether a key is in the set in charge, in the one before it, or in the one to come.

@@ -179,9 +179,17 @@ impl Engine {
     fn ancestor(&mut self, header: goodwatt_chain::block::Header) -> Result<Ancestor, Failure> {
         let blocks = self.own.ledger().tip().height.get().saturating_sub(1);
         self.get_ready(blocks)?;
-        let block_at = |height| self.block_at(height).map(|(id, _)| id).ok();
+        let mut failed = None;
+        let block_at = |height| match self.block_at(height) {
+            Ok((id, _)) => Some(id),
+            Err(failure) => {
+                failed = Some(failure);
+                None
+            }
+        };
         let path = HistoryProof::with_nodes(&self.proofs.nodes, blocks, header.height, block_at);
-        Ok(Ancestor { path: path.map_err(|error| Failure::ours(&error))?, header })
+        let path = path.map_err(|error| failed.unwrap_or_else(|| Failure::ours(&error)))?;
+        Ok(Ancestor { path, header })
     }
 
     /// Goes on through the history, a part at a time, until all but a group of it is known.

@@ -1,5 +1,9 @@
-//! `idle`, `memory` and `start`: the daemon as a process of its own, watched from outside.
+//! `idle`, `idle-power`, `memory` and `start`: the daemon as a process of its own, watched from outside.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use goodwatt_chain::genesis::SealingRule;
@@ -41,6 +45,16 @@ struct Alone {
 
 impl Alone {
     fn begin(bench: &Bench<'_>, name: &str, wallets: u32) -> Result<Self, ToolError> {
+        Self::begin_with(bench, name, wallets, "")
+    }
+
+    /// With more in its configuration.
+    fn begin_with(
+        bench: &Bench<'_>,
+        name: &str,
+        wallets: u32,
+        more: &str,
+    ) -> Result<Self, ToolError> {
         let folder = bench.folder(name)?;
         let mut signers =
             Signers::open(&folder.0.join("data/signers")).map_err(ToolError::failed)?;
@@ -48,7 +62,7 @@ impl Alone {
         let time = UnixMillis::new(since.as_millis() as u64);
         let genesis = genesis(&mut signers, wallets, SealingRule::Immediate, time)?;
         std::fs::write(folder.0.join("genesis.toml"), genesis.to_toml())?;
-        std::fs::write(folder.0.join("goodwatt.toml"), CONFIG)?;
+        std::fs::write(folder.0.join("goodwatt.toml"), format!("{CONFIG}{more}"))?;
         let (daemon, _) = Daemon::launch(&folder.0)?;
         Ok(Self { daemon, folder })
     }
@@ -78,6 +92,40 @@ pub(super) fn idle(bench: &Bench<'_>) -> Result<(), ToolError> {
     bench.print("idle-written", change(2), "bytes")?;
     // Without a socket of the internet family there is nothing a packet could leave through.
     bench.print("idle-internet-sockets", after[3] as f64, "sockets")
+}
+
+/// 60 s with a report of energy to come and a meter that counts nothing by itself, so that it has to
+/// be read: wake-ups of the daemon. The meter is a server of our own on loopback.
+pub(super) fn idle_power(bench: &Bench<'_>) -> Result<(), ToolError> {
+    const ANSWER: &str = "{\"id\":0,\"apower\":3.4}";
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let reads = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&reads);
+    // It ends with this process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut stream = stream;
+            let length = ANSWER.len();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{ANSWER}");
+            // Whoever does not wait for the answer has no figure, and says so.
+            drop(stream.read(&mut [0; 1_024]).and_then(|_| stream.write_all(head.as_bytes())));
+        }
+    });
+    let more = format!("[power]\nmeter = \"shelly://{address}\"\n");
+    let alone = Alone::begin_with(bench, "idle-power", 10, &more)?;
+    std::thread::sleep(SETTLE);
+    let (begin, read) = (alone.daemon.wakeups()?, reads.load(Ordering::Relaxed));
+    std::thread::sleep(2 * IDLE);
+    let seconds = 2.0 * IDLE.as_secs_f64();
+    let wakeups = alone.daemon.wakeups()?.saturating_sub(begin);
+    let reads = reads.load(Ordering::Relaxed) - read;
+    if reads == 0 {
+        return Err(ToolError::failed("the meter was not read: nothing was measured"));
+    }
+    bench.print("idle-power-reads", reads as f64 / seconds, "1/s")?;
+    bench.print("idle-power-wakeups", wakeups as f64 / seconds, "1/s")
 }
 
 /// Open sockets of the internet families: what packets would need.

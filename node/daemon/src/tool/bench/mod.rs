@@ -25,13 +25,14 @@ use super::scratch::Scratch;
 type Benchmark = fn(&Bench<'_>) -> Result<(), ToolError>;
 
 /// The benchmarks, by name, in the order in which they run.
-const BENCHMARKS: [(&str, Benchmark); 15] = [
+const BENCHMARKS: [(&str, Benchmark); 16] = [
     ("validate", verify::validate),
     ("replay", verify::replay),
     ("append", disk::append),
     ("submit", disk::submit),
     ("disk", disk::bytes_per_block),
     ("idle", daemon::idle),
+    ("idle-power", daemon::idle_power),
     ("memory", daemon::memory),
     ("start", daemon::start),
     ("rebuild", rebuild::rebuild),

@@ -236,7 +236,7 @@ impl Stage {
         self.own.ledger().tip().height.get()
     }
 
-    fn say(&mut self, peer: usize, message: &Message) {
+    pub(crate) fn say(&mut self, peer: usize, message: &Message) {
         let message = Message::decode(&message.encode()).expect("what is sent can be read");
         let now = self.now();
         self.own.receive(now, PeerId(peer as u64), message);
