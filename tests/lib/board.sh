@@ -114,12 +114,20 @@ start_board() {
     echo "$number" >"$folder/number"
 }
 
-# Types a line at the serial console of a board: types NAME LINE
+# Types a line at the serial console of a board: types NAME LINE. The line takes its characters one by
+# one, and what is not taken when the cable goes is lost: so this waits for their echo, if one comes.
 types() {
     python3 -c 'import socket, sys
 line = socket.socket(socket.AF_UNIX)
 line.connect(sys.argv[1])
-line.sendall(sys.argv[2].encode() + b"\n")' "$BOARDS/$1/line" "$2"
+line.settimeout(20)
+line.sendall(sys.argv[2].encode() + b"\n")
+echo = b""
+try:
+    while not echo.replace(b"\r", b"").endswith(b"\n") or sys.argv[2].encode() not in echo:
+        echo += line.recv(64)
+except TimeoutError:
+    pass' "$BOARDS/$1/line" "$2"
 }
 
 # Pulls the plug.
@@ -204,14 +212,15 @@ reports() {
 }
 
 # Starts a Raspberry Pi 3B from the SD model, with Debian's own device tree: start_pi NAME. It has no
-# network there, and no watchdog: QEMU 7.2 resets a board that arms it, without waiting for its end.
-# What it says is on its serial console. Its card has to be a power of two in size.
+# network there, so it is told the time, and no watchdog: QEMU 7.2 resets a board that arms it,
+# without waiting for its end. What it says is on its serial console. Its time is hasty, and its
+# card has to be a power of two in size.
 start_pi() {
     local folder=$BOARDS/$1
     from_boot "$IMAGE" bcm2837-rpi-3-b.dtb >"$BOARDS/pi.dtb"
-    nice -n 5 qemu-system-aarch64 -M raspi3b -display none -no-reboot -icount shift=2 \
+    nice -n 5 qemu-system-aarch64 -M raspi3b -display none -no-reboot -icount shift=2,sleep=off \
         -kernel "$BOARDS/vmlinuz" -initrd "$BOARDS/initrd.img" -dtb "$BOARDS/pi.dtb" \
-        -append "console=ttyAMA0,115200 ro quiet loglevel=4 panic=5 module_blacklist=bcm2835_wdt" \
+        -append "console=ttyAMA0,115200 ro quiet loglevel=4 panic=5 module_blacklist=bcm2835_wdt systemd.clock_usec=$(date +%s)000000" \
         -drive "if=sd,format=raw,file=$folder/card" \
         -serial "file:$folder/serial" -monitor none -pidfile "$folder/pid" -daemonize
 }
