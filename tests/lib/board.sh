@@ -146,8 +146,8 @@ on() {
     local name=$1
     shift
     ssh -q -i "$BOARDS/key" -p $((22000 + $(cat "$BOARDS/$name/number"))) -o BatchMode=yes \
-        -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=20 \
-        -o ServerAliveInterval=10 root@127.0.0.1 "$@"
+        -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=120 \
+        -o ServerAliveInterval=60 root@127.0.0.1 "$@"
 }
 
 # Looks again and again until a command succeeds: within SECONDS WHAT COMMAND...
