@@ -12,11 +12,11 @@
 //! empty file gives. `docs/examples/goodwatt.toml` shows every key; a test holds it to the same.
 
 mod error;
-mod reader;
+pub(crate) mod reader;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(crate) mod value;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -175,7 +175,7 @@ impl Config {
     }
 
     /// Every key with its default, in the order in which they are shown.
-    fn read(reader: &mut Reader<'_>) -> Self {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             node: reader.section("node", NodeConfig::read),
             chain: reader.section("chain", ChainConfig::read),
@@ -188,7 +188,7 @@ impl Config {
     }
 
     /// What is understood but has no effect: such a setting would be a lie.
-    fn check(&self, reader: &mut Reader<'_>) {
+    pub(crate) fn check(&self, reader: &mut Reader<'_>) {
         if self.node.role == Role::Light {
             reader.refuse("node", &["role"], Problem::LightDaemon);
         }
@@ -288,6 +288,12 @@ const POWER: &[(&str, Option<&str>)] = &[
 ];
 
 impl NetworkConfig {
+    /// Whether it talks to other nodes at all.
+    #[must_use]
+    pub const fn is_used(&self) -> bool {
+        self.listen.is_some() || !self.peers.is_empty()
+    }
+
     fn read(section: &mut Section<'_, '_>) -> Self {
         Self {
             listen: section.value("listen", None),

@@ -675,6 +675,9 @@ pub struct Peers {
     pub banned: Vec<String>,
     /// How many addresses of nodes are known.
     pub known_addresses: usize,
+    /// Whether another node with this node's key was met since the start.
+    #[serde(default)]
+    pub has_twin: bool,
     /// What went over all connections since the start, by kind of frame.
     pub traffic: Vec<KindTraffic>,
 }

@@ -95,7 +95,7 @@ fn serve(daemon: &Daemon) -> Result<(), Failure> {
         sign: config.validator.enabled,
         mempool: config.mempool,
         power: config.power.clone(),
-        has_peers: config.network.listen.is_some() || !config.network.peers.is_empty(),
+        has_peers: config.network.is_used(),
         keep_blocks: daemon.keep_blocks.or(config.node.keep_blocks.map(|blocks| blocks as u64)),
     };
     if let Some(trusted) = daemon.checkpoint.or(config.chain.checkpoint)

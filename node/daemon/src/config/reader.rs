@@ -11,7 +11,7 @@ use super::{ConfigError, ConfigErrors, Origin, Position, Problem, Setting, Setti
 use crate::nearest::nearest;
 
 /// A file being read.
-pub(super) struct Reader<'t> {
+pub(crate) struct Reader<'t> {
     file: String,
     lines: Lines<'t>,
     /// What was not read yet.
@@ -27,7 +27,7 @@ pub(super) struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     /// Starts to read `text`, which errors call `file`.
-    pub(super) fn new(text: &'t str, file: &str) -> Self {
+    pub(crate) fn new(text: &'t str, file: &str) -> Self {
         let lines = Lines::of(text);
         let (root, errors) = DeTable::parse_recoverable(text);
         let fault = |error: &toml::de::Error| {
@@ -47,7 +47,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Reads a section; one that is missing reads as an empty one.
-    pub(super) fn section<T>(
+    pub(crate) fn section<T>(
         &mut self,
         name: &'static str,
         read: impl FnOnce(&mut Section<'_, 't>) -> T,
@@ -72,13 +72,13 @@ impl<'t> Reader<'t> {
     }
 
     /// Whether there is no mistake so far.
-    pub(super) const fn is_sound(&self) -> bool {
+    pub(crate) const fn is_sound(&self) -> bool {
         self.faults.is_empty()
     }
 
     /// Reports what is wrong with several values together, at the first of these keys that stands
     /// in the file.
-    pub(super) fn refuse(&mut self, section: &str, keys: &[&str], problem: Problem) {
+    pub(crate) fn refuse(&mut self, section: &str, keys: &[&str], problem: Problem) {
         let place = |key: &&str| {
             let is_it = |setting: &&Setting| setting.section == section && setting.key == *key;
             match self.settings.iter().find(is_it)?.origin {
@@ -91,7 +91,7 @@ impl<'t> Reader<'t> {
     }
 
     /// All values, or all mistakes in their order.
-    pub(super) fn finish(mut self) -> Result<Settings, ConfigErrors> {
+    pub(crate) fn finish(mut self) -> Result<Settings, ConfigErrors> {
         if self.is_toml {
             self.refuse_unknown();
         }
@@ -152,7 +152,7 @@ impl<'t> Reader<'t> {
 }
 
 /// A section being read; each known key is taken out of it.
-pub(super) struct Section<'r, 't> {
+pub(crate) struct Section<'r, 't> {
     reader: &'r mut Reader<'t>,
     name: &'static str,
     table: DeTable<'t>,
@@ -160,7 +160,7 @@ pub(super) struct Section<'r, 't> {
 
 impl<'t> Section<'_, 't> {
     /// The value of a key, or `default` where it is missing or wrong.
-    pub(super) fn value<T: Value>(&mut self, key: &'static str, default: T) -> T {
+    pub(crate) fn value<T: Value>(&mut self, key: &'static str, default: T) -> T {
         let Some(found) = self.table.remove(key) else {
             self.show(key, &default, Origin::Default);
             return default;
@@ -172,7 +172,7 @@ impl<'t> Section<'_, 't> {
     }
 
     /// As [`Self::value`], and refuses what is not in `range`.
-    pub(super) fn within<T>(&mut self, key: &'static str, default: T, range: RangeInclusive<T>) -> T
+    pub(crate) fn within<T>(&mut self, key: &'static str, default: T, range: RangeInclusive<T>) -> T
     where
         T: Value + Copy + PartialOrd,
     {
@@ -188,7 +188,7 @@ impl<'t> Section<'_, 't> {
     }
 
     /// The values of a key that has several, none by default, at most `max`.
-    pub(super) fn list<T: Value>(&mut self, key: &'static str, max: usize) -> Vec<T> {
+    pub(crate) fn list<T: Value>(&mut self, key: &'static str, max: usize) -> Vec<T> {
         let Some(found) = self.table.remove(key) else {
             self.set(key, Vec::<String>::new().into(), Origin::Default);
             return Vec::new();
@@ -215,7 +215,7 @@ impl<'t> Section<'_, 't> {
 
     /// A section whose keys another crate reads: `keys` names them, with what is shown for one
     /// that is missing. Each key is read by itself first, so that each mistake is found.
-    pub(super) fn foreign<T: DeserializeOwned + Default>(
+    pub(crate) fn foreign<T: DeserializeOwned + Default>(
         &mut self,
         keys: &[(&'static str, Option<&str>)],
     ) -> T {

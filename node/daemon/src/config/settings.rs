@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::Position;
 
 /// Every value in force.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     pub(super) file: String,
     pub(super) entries: Vec<Setting>,
@@ -50,6 +50,28 @@ impl Settings {
                 json!({ "value": setting.value, "from": self.origin(setting) });
         }
         sections
+    }
+
+    /// What stands in the file under the sections that `is_wanted`, as a file of its own.
+    pub(crate) fn to_toml(&self, is_wanted: impl Fn(&str) -> bool) -> String {
+        let stated = |setting: &&Setting| setting.origin != Origin::Default;
+        let mut text = String::new();
+        let mut section = "";
+        for setting in self.entries.iter().filter(stated).filter(|one| is_wanted(one.section)) {
+            if setting.section != section {
+                section = setting.section;
+                text.push_str(&format!("\n[{section}]\n"));
+            }
+            text.push_str(&format!("{} = {}\n", setting.key, literal(&setting.value)));
+        }
+        text
+    }
+
+    /// Whether a key stands in the file.
+    pub(crate) fn states(&self, section: &str, key: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|one| one.section == section && one.key == key && one.origin != Origin::Default)
     }
 
     /// Where a value came from, as text.

@@ -14,7 +14,7 @@ use toml::de::DeValue;
 use crate::logging::LogLevel;
 
 /// Something that can stand behind a key.
-pub(super) trait Value: Sized {
+pub(crate) trait Value: Sized {
     /// Reads it.
     fn read(value: &DeValue<'_>) -> Result<Self, Wrong>;
     /// Shows it, so that [`Self::read`] gives it back.
@@ -22,7 +22,7 @@ pub(super) trait Value: Sized {
 }
 
 /// Why a value was refused.
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     /// It has to be something else; the text says what.
     Type(&'static str),
     /// It is the right type, but not such a value; the text says why.
@@ -30,7 +30,7 @@ pub(super) enum Wrong {
 }
 
 /// Reads a text by its own rules.
-fn from_text<T>(value: &DeValue<'_>, wanted: &'static str) -> Result<T, Wrong>
+pub(crate) fn from_text<T>(value: &DeValue<'_>, wanted: &'static str) -> Result<T, Wrong>
 where
     T: FromStr<Err: fmt::Display>,
 {

@@ -294,6 +294,12 @@ impl Network {
         self.shared.state().scores.banned(self.shared.clock.now()).collect()
     }
 
+    /// Whether another node with this node's key was met since the start.
+    #[must_use]
+    pub fn has_twin(&self) -> bool {
+        self.shared.has_twin()
+    }
+
     /// How many addresses are known.
     #[must_use]
     pub fn known_addresses(&self) -> usize {

@@ -1,6 +1,7 @@
 //! What all tasks of a network share.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     nonce: u64,
     port: u16,
+    /// Whether another node with this node's key was met.
+    twin: AtomicBool,
     urgent: Arc<Semaphore>,
     bulk: Arc<Semaphore>,
 }
@@ -91,6 +94,7 @@ impl Shared {
             state: Mutex::new(state),
             nonce,
             port,
+            twin: AtomicBool::new(false),
             urgent: Arc::new(Semaphore::new(URGENT_BYTES_MAX)),
             bulk: Arc::new(Semaphore::new(BULK_BYTES_MAX)),
         })
@@ -126,9 +130,24 @@ impl Shared {
         }
         if peer == self.us {
             let itself = hello.nonce == self.nonce;
-            return Err(if itself { Reason::Ourselves } else { Reason::Twin });
+            return Err(if itself { Reason::Ourselves } else { self.meet_twin() });
         }
         self.check_announcement(&peer, hello.announcement.as_deref())
+    }
+
+    /// Notes that another node has this node's key, and tells the owner, who made it, once.
+    fn meet_twin(&self) -> Reason {
+        if !self.twin.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "another node that runs now has this node's transport.key: was the card copied?"
+            );
+        }
+        Reason::Twin
+    }
+
+    /// Whether another node with this node's key was met since the start.
+    pub(super) fn has_twin(&self) -> bool {
+        self.twin.load(Ordering::Relaxed)
     }
 
     /// Whether a peer's announcement is honest, as far as the owner wants to know.

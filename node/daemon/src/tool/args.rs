@@ -122,6 +122,10 @@ pub enum Command {
     Status,
     /// Wait until the daemon has every block that others have
     Sync,
+    /// Look at everything that commonly goes wrong, with a remedy for each finding
+    #[command(after_help = "Exit code 1 when something keeps the board from its work.\n\n\
+        As root it sees more: keys and guard are closed to others.")]
+    Doctor,
     /// Replay a ledger from genesis and name the first bad byte
     #[command(
         after_help = "Example: goodwatt verify my-node/data\n\nThe daemon must not run on it."
@@ -220,6 +224,9 @@ pub enum Command {
     /// Begin a chain
     #[command(subcommand)]
     Genesis(GenesisCommand),
+    /// What the SD-card image does beside the daemon
+    #[command(subcommand)]
+    Board(BoardCommand),
     /// Write the man pages into a folder
     Man {
         /// The folder
@@ -365,6 +372,34 @@ pub struct EnrollArgs {
     /// own memory; `tpm`, in a TPM 2.0 [default: that of the enrolment before, else file]
     #[arg(long)]
     pub device: Option<Kind>,
+}
+
+/// `goodwatt board`.
+#[derive(Debug, Subcommand)]
+pub enum BoardCommand {
+    /// Check the goodwatt.toml of a card, before the card goes into the board
+    Check {
+        /// The file on the card's first partition
+        file: PathBuf,
+    },
+    /// Read that file and make the system follow it; run at each start, before the network
+    Setup {
+        /// Where the card's first partition is mounted
+        #[arg(long, value_name = "DIR", default_value = "/boot/firmware")]
+        boot: PathBuf,
+        /// Where the partition is mounted that keeps what changes
+        #[arg(long, value_name = "DIR", default_value = "/data")]
+        data: PathBuf,
+    },
+    /// Write what `goodwatt doctor` finds onto the card, and set the light
+    Report {
+        /// Where the card's first partition is mounted
+        #[arg(long, value_name = "DIR", default_value = "/boot/firmware")]
+        boot: PathBuf,
+        /// Where the partition is mounted that keeps what changes
+        #[arg(long, value_name = "DIR", default_value = "/data")]
+        data: PathBuf,
+    },
 }
 
 /// `goodwatt slot`.

@@ -2,10 +2,12 @@
 
 pub mod args;
 pub(crate) mod bench;
+mod board;
 mod check;
 mod context;
 mod daemon;
 mod demo;
+mod doctor;
 mod energy;
 pub mod error;
 mod files;
@@ -70,6 +72,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         Command::Init(init) => init::run(context, &init),
         Command::Status => show::status(context),
         Command::Sync => sync::run(context),
+        Command::Doctor => doctor::run(context),
         Command::Verify { data } => verify::run(context, &data),
         Command::Config(command) => config(context, command),
         Command::Key(command) => key(context, command),
@@ -93,6 +96,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), ToolError> {
         #[cfg(feature = "finger")]
         Command::Finger(command) => finger::run(context, command),
         Command::Sim(args) => sim::run(context, &args),
+        Command::Board(command) => board::run(context, command),
         Command::Genesis(command) => genesis(context, command),
         Command::Man { folder } => write_man_pages(&folder),
         Command::Completions { shell } => pages::completions(shell),

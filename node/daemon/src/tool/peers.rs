@@ -36,6 +36,9 @@ fn page_of(page: &mut String, peers: &Peers) -> fmt::Result {
     writeln!(page, "this node {}", peers.id)?;
     writeln!(page, "listens   {}", peers.listens.as_deref().unwrap_or("nowhere"))?;
     writeln!(page, "knows     {} addresses", peers.known_addresses)?;
+    if peers.has_twin {
+        writeln!(page, "WRONG     another node has this node's transport.key: `goodwatt doctor`")?;
+    }
     if peers.peers.is_empty() {
         writeln!(page, "nobody is connected")?;
     }

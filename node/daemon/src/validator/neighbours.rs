@@ -19,6 +19,7 @@ impl Engine {
             peers: network.peers().into_iter().map(|info| self.peer(info)).collect(),
             banned: network.banned().iter().map(PeerId::to_string).collect(),
             known_addresses: network.known_addresses(),
+            has_twin: network.has_twin(),
             traffic: network.traffic().into_iter().map(KindTraffic::from).collect(),
         })
     }

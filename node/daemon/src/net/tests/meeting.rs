@@ -161,6 +161,8 @@ fn a_copy_of_a_node_is_told_what_to_do() {
         });
         until("it is said", || log.count("WARN", "same transport.key as this node") >= 1).await;
         assert!(one.network.peers().is_empty() && two.network.peers().is_empty());
+        // Both owners can be told, also the one who called nobody.
+        assert!(one.network.has_twin() && two.network.has_twin());
     });
 }
 
