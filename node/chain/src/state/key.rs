@@ -5,49 +5,49 @@ use crate::leaves::LeafKey;
 use crate::signature::PublicKey;
 use crate::units::Epoch;
 
-/// The kind of [`Account`] records, see [`Key::kind`].
+/// The kind of [`Account`](super::Account) records, see [`Key::kind`].
 pub(super) const ACCOUNT: u8 = 0;
 
 /// Names a leaf, and with it the type of its record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Key {
-    /// [`Account`]
+    /// [`Account`](super::Account)
     Account(PublicKey),
-    /// [`Totals`]
+    /// [`Totals`](super::Totals)
     Totals,
-    /// [`Term`] that ended last
+    /// [`Term`](super::Term) that ended last
     PreviousTerm,
-    /// [`Term`] in charge
+    /// [`Term`](super::Term) in charge
     CurrentTerm,
-    /// [`Term`] to come
+    /// [`Term`](super::Term) to come
     NextTerm,
-    /// [`Bids`]
+    /// [`Bids`](super::Bids)
     Bids,
-    /// [`Attendance`]
+    /// [`Attendance`](super::Attendance)
     Attendance,
-    /// [`Registry`]
+    /// [`Registry`](super::Registry)
     Registry,
-    /// [`Standing`]
+    /// [`Standing`](super::Standing)
     Standing(AssociationId),
-    /// [`Dossier`]
+    /// [`Dossier`](super::Dossier)
     Dossier(AssociationId),
     /// [`AssociationId`] of the latest request by this key
     AssociationOf(PublicKey),
-    /// [`Ballot`]
+    /// [`Ballot`](super::Ballot)
     Ballot(AssociationId),
-    /// [`Vesting`]
+    /// [`Vesting`](super::Vesting)
     Vesting(Epoch),
-    /// [`Release`]
+    /// [`Release`](super::Release)
     Release(Epoch),
-    /// [`Roster`]
+    /// [`Roster`](super::Roster)
     Roster(Epoch),
-    /// [`Tombstone`] of a signer or owner
+    /// [`Tombstone`](super::Tombstone) of a signer or owner
     Tombstone(PublicKey),
-    /// [`Stake`] behind a signer
+    /// [`Stake`](super::Stake) behind a signer
     Stake(PublicKey),
-    /// [`Unlocking`]
+    /// [`Unlocking`](super::Unlocking)
     Unlocking(Epoch),
-    /// [`Grains`] of all stakes
+    /// [`Grains`](crate::units::Grains) of all stakes
     Locked,
 }
 
