@@ -14,8 +14,10 @@ use crate::parts::{Now, Output, Signers, StateStore};
 use crate::stuck::Stuck;
 use crate::validator::Validator;
 
-/// How many signatures are verified together, if there are as many: these take 0.5 MB.
-const BATCH: usize = 2_048;
+/// How many signatures are awaited before blocks are taken over: these take 1 MB.
+const BATCH: usize = 4_096;
+/// How many are verified together; each such part has a thread of its own while it is verified.
+const PART: usize = BATCH / 2;
 
 /// Blocks that the ledger has taken and the card has not yet. Until it has, nobody is told, and
 /// the state does not go onto the card.
@@ -92,21 +94,22 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
     /// Decodes blocks and verifies all signatures of them together. Where one is not what was
     /// decided, its giver is told off, and nothing is taken until another peer has given it.
     fn verified(&mut self, mut ready: Vec<Body>) -> Option<Vec<(Body, Vec<Transaction>)>> {
-        let (mut batch, mut decoded, mut ends) = (Batch::default(), Vec::new(), Vec::new());
+        let (mut parts, mut decoded, mut ends) = (Parts::default(), Vec::new(), Vec::new());
         let mut bad = None;
         for (at, body) in ready.iter().enumerate() {
             let is_last = at + 1 == ready.len();
-            match self.collect(body, at == 0, is_last, &mut batch) {
+            match self.collect(body, at == 0, is_last, parts.next()) {
                 Ok(transactions) => decoded.push(transactions),
                 Err(error) => {
                     bad = Some((at, error));
                     break;
                 }
             }
-            ends.push(batch.len());
+            ends.push(parts.len());
         }
-        if bad.is_none() && !batch.verify() {
-            let first = batch.first_invalid().unwrap_or_default();
+        if bad.is_none()
+            && let Some(first) = parts.first_invalid()
+        {
             let at = ends.iter().position(|end| *end > first).unwrap_or_default();
             bad = Some((at, BlockError::Signature));
         }
@@ -158,5 +161,84 @@ impl<S: StateStore, K: Signers> Validator<S, K> {
             certificate.check(chain, &in_charge.validators, batch)?;
         }
         Ok(transactions)
+    }
+}
+
+/// Signatures in the order they were collected, in parts that are verified side by side.
+#[derive(Default)]
+struct Parts(Vec<Batch>);
+
+impl Parts {
+    /// The part that has room.
+    fn next(&mut self) -> &mut Batch {
+        if self.0.last().is_none_or(|last| last.len() >= PART) {
+            self.0.push(Batch::with_capacity(PART));
+        }
+        let last = self.0.len() - 1;
+        &mut self.0[last]
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(Batch::len).sum()
+    }
+
+    /// Verifies all of them; gives the place of the first one that is not valid, if there is one.
+    fn first_invalid(&self) -> Option<usize> {
+        let (first, others) = self.0.split_first()?;
+        let valid = std::thread::scope(|scope| {
+            let verify = |part| {
+                let thread = std::thread::Builder::new().name("verifier".into());
+                (part, thread.spawn_scoped(scope, move || Batch::verify(part)))
+            };
+            let others: Vec<_> = others.iter().map(verify).collect();
+            let first = first.verify();
+            // What no thread has verified to its end is verified here.
+            let others = others.into_iter().map(|(part, thread)| match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|_| part.verify()),
+                Err(_) => part.verify(),
+            });
+            others.fold(first, |all, part| all && part)
+        });
+        if valid {
+            return None;
+        }
+        let mut before = 0;
+        for part in &self.0 {
+            if let Some(at) = part.first_invalid() {
+                return Some(before + at);
+            }
+            before += part.len();
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use goodwatt_chain::hash::Digest32;
+    use goodwatt_chain::signature::SigningKey;
+
+    use super::*;
+
+    #[test]
+    fn the_first_bad_signature_is_found_in_every_part() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let (good, other) = (Digest32::new([2; 32]), Digest32::new([3; 32]));
+        let signature = key.sign(&good);
+        let first_invalid = |bad: &[usize]| {
+            let mut parts = Parts::default();
+            for at in 0..2 * PART + 5 {
+                let digest = if bad.contains(&at) { other } else { good };
+                parts.next().push(key.public(), digest, signature);
+            }
+            assert_eq!((parts.0.len(), parts.len()), (3, 2 * PART + 5));
+            parts.first_invalid()
+        };
+        assert_eq!(Parts::default().first_invalid(), None);
+        assert_eq!(first_invalid(&[]), None);
+        for bad in [0, PART - 1, PART, 2 * PART, 2 * PART + 4] {
+            assert_eq!(first_invalid(&[bad]), Some(bad));
+        }
+        assert_eq!(first_invalid(&[PART + 7, 2 * PART]), Some(PART + 7));
     }
 }

@@ -13,7 +13,7 @@ use crate::message::LoggedBlock;
 use crate::parts::PeerId;
 
 /// How much memory bodies may take, before only what comes next is asked for.
-const WINDOW_BYTES: usize = 4 << 20;
+const WINDOW_BYTES: usize = 6 << 20;
 /// How many ranges are asked for at a time, so that answers come while a batch is verified; one has
 /// at most a little over 512 KiB, or one block.
 const ASKED_MAX: usize = 8;
