@@ -54,8 +54,9 @@ pub struct PowerConfig {
 impl PowerConfig {
     /// The shortest period: each read is a wake-up, and more than one a second is not worth it.
     pub const MIN_PERIOD: Millis = Millis::from_secs(1);
-    /// A tenth of a wake-up a second: what an energy report costs while nobody looks.
-    pub const DEFAULT_PERIOD: Millis = Millis::from_secs(10);
+    /// What an energy report costs while nobody looks: a wake-up in 12 s, or two with a plug, whose
+    /// answer is waited for.
+    pub const DEFAULT_PERIOD: Millis = Millis::from_secs(12);
 
     /// A fifth of a second: once a look, and less than a block takes.
     pub const DEFAULT_PATIENCE: Millis = Millis::new(200);

@@ -284,7 +284,7 @@ const POWER: &[(&str, Option<&str>)] = &[
     ("error", None),
     ("idle", None),
     ("calibration", None),
-    ("period", Some("10 s")),
+    ("period", Some("12 s")),
 ];
 
 impl NetworkConfig {

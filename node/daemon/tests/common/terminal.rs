@@ -14,7 +14,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 use super::LOOK_EVERY;
 
 /// How long a question may take: an image at 57,600 baud takes seven seconds.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// What is typed for Ctrl-C.
 pub(crate) const CTRL_C: &str = "\x03";
 
