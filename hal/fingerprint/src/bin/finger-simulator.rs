@@ -88,7 +88,9 @@ fn simulator(options: &Options) -> io::Result<Simulator> {
     let (size, fault) = (options.size, options.fault);
     let Some(folder) = &options.images else {
         return Ok(match options.finger {
-            Some(seed) => Simulator::of_finger(Finger::grow(seed), size, options.from, fault),
+            Some(seed) => {
+                Simulator::of_finger(Finger::grow(seed), size, options.from, fault).drawing_beside()
+            }
             None => Simulator::new(Vec::new(), fault),
         });
     };

@@ -2,6 +2,8 @@
 //! fail in every way that users of real ones reported.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use super::frame::{Frame, FrameReader, Kind};
 use crate::image::Image;
@@ -72,7 +74,7 @@ enum Prints {
     /// Images in turn, over and over; none at all where there is none.
     Images(Vec<Image>),
     /// Placements of one finger without end, at a size.
-    Finger(Finger, (usize, usize)),
+    Finger(Arc<Finger>, (usize, usize)),
 }
 
 impl Prints {
@@ -107,6 +109,9 @@ pub struct Simulator {
     /// Looks at the glass until the finger is there, and then until it is gone.
     looks: u32,
     taken: Option<Image>,
+    /// The next placement, where it is drawn beside: see [`Self::drawing_beside`].
+    drawn: Option<JoinHandle<Option<Image>>>,
+    draws_beside: bool,
     /// Code of the packet size: 32 shifted by it.
     packet: u8,
     random: Seeded,
@@ -136,7 +141,7 @@ impl Simulator {
         first: u64,
         fault: Option<Fault>,
     ) -> Self {
-        Self::with(Prints::Finger(finger, size), first, fault)
+        Self::with(Prints::Finger(Arc::new(finger), size), first, fault)
     }
 
     fn with(prints: Prints, next: u64, fault: Option<Fault>) -> Self {
@@ -147,6 +152,8 @@ impl Simulator {
             next,
             looks: 0,
             taken: None,
+            drawn: None,
+            draws_beside: false,
             packet: 2,
             random: Seeded::new(7),
             last: 0,
@@ -157,6 +164,14 @@ impl Simulator {
     #[must_use]
     pub const fn with_packet_code(mut self, code: u8) -> Self {
         self.packet = code & 3;
+        self
+    }
+
+    /// Draws synthetic placements in a thread, and shows no finger before one is ready: drawing takes
+    /// longer than a sensor may keep silent where the machine is busy.
+    #[must_use]
+    pub const fn drawing_beside(mut self) -> Self {
+        self.draws_beside = true;
         self
     }
 
@@ -211,7 +226,7 @@ impl Simulator {
         let stage = self.looks % (2 * LOOKS);
         if stage == LOOKS {
             let same = matches!(self.fault, Some(Fault::Replay | Fault::ReplayWithNoise));
-            let Some(image) = self.prints.place(if same { 0 } else { self.next }) else {
+            let Some(image) = self.place(if same { 0 } else { self.next }) else {
                 return self.acknowledge(&[0x02], out);
             };
             self.next += 1;
@@ -223,6 +238,23 @@ impl Simulator {
             return self.acknowledge(&[0x02], out);
         }
         self.acknowledge(&[0x00], out);
+    }
+
+    /// A placement, or `None` while there is none.
+    fn place(&mut self, number: u64) -> Option<Image> {
+        let Prints::Finger(finger, size) = &self.prints else { return self.prints.place(number) };
+        if !self.draws_beside {
+            return self.prints.place(number);
+        }
+        let drawn = self.drawn.take().unwrap_or_else(|| {
+            let prints = Prints::Finger(Arc::clone(finger), *size);
+            std::thread::spawn(move || prints.place(number))
+        });
+        if drawn.is_finished() {
+            return drawn.join().ok().flatten();
+        }
+        self.drawn = Some(drawn);
+        None
     }
 
     fn noisy(&mut self, image: &Image) -> Image {
