@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::config::{BoardConfig, Wifi};
 use super::setup::Troubles;
-use super::{Places, files};
+use super::{Places, files, finger};
 
 /// Applies everything; what fails is a trouble, and the rest goes on.
 pub(super) fn all(places: &Places, board: &BoardConfig, troubles: &mut Troubles) {
@@ -38,6 +38,8 @@ pub(super) fn all(places: &Places, board: &BoardConfig, troubles: &mut Troubles)
     if let Err(error) = name_host(places, &board.name.0.0) {
         troubles.push(format!("the board's name could not be set: {error}"));
     }
+    let port = board.finger.as_ref().map(|port| &port.0);
+    troubles.extend(finger::give_line(places, port).err());
     if let Some(Err(error)) =
         board.daemon.power.sensor.as_deref().and_then(|name| bind_sensor(places, name))
     {

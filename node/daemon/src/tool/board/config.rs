@@ -13,7 +13,7 @@ use crate::config::value::{Value, Wrong, from_text};
 use crate::config::{Config, ConfigErrors, Settings};
 
 /// Sections that are the board's, not the daemon's.
-const OWN: [&str; 2] = ["board", "wifi"];
+const OWN: [&str; 3] = ["board", "wifi", "finger"];
 /// Keys that may log in at most, and servers of one kind.
 const LIST_MAX: usize = 8;
 
@@ -36,6 +36,8 @@ pub(super) struct BoardConfig {
     pub(super) dns: Vec<Plain<IpAddr>>,
     /// The wireless network.
     pub(super) wifi: Option<Wifi>,
+    /// The serial line of a fingerprint sensor; none where there is no sensor.
+    pub(super) finger: Option<Plain<FingerPort>>,
     /// The daemon's own sections.
     pub(super) daemon: Config,
     /// Everything as it stands in the file.
@@ -70,10 +72,12 @@ impl BoardConfig {
             gateway: board.value("gateway", None),
             dns: board.list("dns", LIST_MAX),
             wifi: None,
+            finger: None,
             daemon: Config::default(),
             settings: Settings::default(),
         });
         read.wifi = reader.section("wifi", Wifi::read);
+        read.finger = reader.section("finger", |finger| finger.value("port", None));
         read.daemon = Config::read(&mut reader);
         if reader.is_sound() {
             read.daemon.check(&mut reader);
@@ -195,6 +199,23 @@ ruled!(
     |text| text.len() <= 64 && !text.chars().any(|letter| letter.is_control() || letter == '"'),
     "write at most 64 letters without quotes"
 );
+
+ruled!(
+    /// Where a fingerprint sensor is: [`FingerPort::HEADER`], or the path of a serial line.
+    FingerPort,
+    |text| {
+        let name = text.strip_prefix("/dev/").unwrap_or("");
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
+        text == Self::HEADER
+            || (1..=64).contains(&name.len()) && name.bytes().all(letter) && !name.contains("..")
+    },
+    "write \"header\" for pins 8 and 10, or the path of a line such as \"/dev/ttyUSB0\""
+);
+
+impl FingerPort {
+    /// Pins 8 and 10 of the header, on which the serial console is otherwise.
+    pub(super) const HEADER: &str = "header";
+}
 
 /// An address with the length of its network.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -4,6 +4,7 @@
 mod apply;
 mod config;
 mod files;
+mod finger;
 mod report;
 mod setup;
 #[cfg(test)]

@@ -179,6 +179,31 @@ fn a_genesis_file_is_taken_once_and_another_chain_is_refused() {
 }
 
 #[test]
+fn a_sensor_at_the_header_gets_its_line_from_the_console_and_gives_it_back() {
+    let shipped = "console=tty0 console=ttyAMA0,115200 console=ttyS1,115200 ro quiet\n";
+    let card = Card::with(Some("[finger]\nport = \"header\"\n"));
+    card.put("boot/cmdline.txt", shipped);
+    card.put("root/dev/null", "");
+    let troubles = card.start().join("\n");
+    assert!(troubles.contains("which line that is"), "{troubles}");
+    assert_eq!(card.text("boot/cmdline.txt"), shipped);
+    // As the device trees of a Pi 3 and 4 have it.
+    card.put("root/proc/device-tree/chosen/stdout-path", "serial1:115200n8\0");
+    let troubles = card.start().join("\n");
+    assert!(troubles.contains("Start the board once more"), "{troubles}");
+    assert_eq!(card.start(), Vec::<String>::new(), "once is enough");
+    assert_eq!(card.text("boot/cmdline.txt"), "console=tty0 console=ttyAMA0,115200 ro quiet\n");
+    let link = || fs::read_link(card.places.root.join("dev/serial0")).expect("a link");
+    assert_eq!(link(), Path::new("/dev/ttyS1"));
+    assert!(!card.text("root/etc/goodwatt/goodwatt.toml").contains("finger"));
+    // A sensor on USB leaves the header to the console.
+    card.put("boot/goodwatt.toml", "[finger]\nport = \"/dev/ttyUSB0\"\n");
+    assert_eq!(card.start(), Vec::<String>::new());
+    assert_eq!(link(), Path::new("/dev/ttyUSB0"));
+    assert_eq!(card.text("boot/cmdline.txt"), shipped);
+}
+
+#[test]
 fn every_rule_of_the_file_is_told() {
     let check = |text: &str, words: &[&str]| {
         let errors = BoardConfig::parse(text, "f").expect_err(text).to_string();
@@ -188,6 +213,8 @@ fn every_rule_of_the_file_is_told() {
     check("[board]\naddress = \"192.168.1.5\"\n", &["192.168.1.5/24", "DHCP"]);
     check("[board]\naddress = \"192.168.1.5/33\"\n", &["192.168.1.5/24"]);
     check("[board]\ngateway = \"router\"\n", &["f:2:11"]);
+    check("[finger]\nport = \"ttyUSB0\"\n", &["f:2:8", "/dev/ttyUSB0", "header"]);
+    check("[finger]\nport = \"/dev/../sda\"\n", &["/dev/ttyUSB0"]);
     check("[wifi]\ncountry = \"Germany\"\n", &["two capital letters"]);
     check("[wifi]\npassword = \"a\\\"b\"\n", &["without quotes"]);
     check("[network]\npears = []\n", &["did you mean `peers`?"]);
