@@ -71,7 +71,7 @@ make_base() {
             grep --extended-regexp '^Acquire::(Check|https?::)' || true)
         sources | SOURCE_DATE_EPOCH=$BASE_EPOCH mmdebstrap --quiet --mode=root --variant=essential \
             --architectures="$BOARD" --include="$(packages_of common | paste -sd,)" \
-            --aptopt=<(echo "$options") --aptopt='APT::Install-Recommends "false"' \
+            --aptopt=<(echo "$options") --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "5"' \
             --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
             --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
             --dpkgopt='path-include=/usr/share/doc/*/copyright' \

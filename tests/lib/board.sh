@@ -58,6 +58,7 @@ finish() {
         stop_board "$board"
         [[ $status -ne 0 ]] || rm -rf "${BOARDS:?}/$board"
     done
+    [[ -z $WIRE ]] || ip netns delete "$WIRE"
 }
 each_board() { local board; for board in $ALL_BOARDS; do "$1" "$board"; done; }
 fail() { echo "FAIL: $1" >&2; return 1; }
@@ -89,7 +90,7 @@ board_toml() {
 }
 
 # Starts a board: start_board NAME NUMBER [QEMU-ARGUMENTS...]. Its SSH is at port 22000+NUMBER of
-# this machine, its page at 29000+NUMBER, what others of its kind call at 29100+NUMBER.
+# this machine, its page at 29000+NUMBER; it reaches nobody. After lay_wire it is 10.77.0.NUMBER on that wire.
 # Its time goes with its instructions, 250 million a second, about a third of what the core of a Zero
 # 2 W does at 1 GHz: on a busy machine it is slow, but no time of its own runs out. With BOARD_CLOCK=hasty its time also goes on at once
 # where it only waits: hours in a minute, for who asks nothing over the network meanwhile. With
@@ -99,10 +100,17 @@ start_board() {
     shift 2
     [[ ${BOARD_CLOCK:-} != hasty ]] || sleep=off
     local network=(-nic none)
-    [[ ${BOARD_NETWORK:-} == none ]] || network=(
-        -netdev "user,id=home,net=10.0.2.0/24$(printf ',hostfwd=tcp:127.0.0.1:%s-:%s' $((22000 + number)) 22 $((29000 + number)) 9460 $((29100 + number)) 9461)"
-        -device "virtio-net-device,netdev=home,mac=52:54:00:12:34:$(printf %02x "$number")")
-    nice -n 5 qemu-system-aarch64 -M virt -cpu cortex-a53 -icount shift=2,sleep=$sleep -m "${BOARD_MIB:-512}" -display none -no-reboot \
+    local card=(-device "virtio-net-device,netdev=home,mac=52:54:00:12:34:$(printf %02x "$number")")
+    if [[ -n $WIRE ]]; then
+        in_wire ip link show "board$number" >/dev/null 2>&1 || in_wire ip tuntap add "board$number" mode tap
+        in_wire ip link set "board$number" master wire up
+        network=(-netdev "tap,id=home,ifname=board$number,script=no,downscript=no" "${card[@]}")
+    elif [[ ${BOARD_NETWORK:-} != none ]]; then
+        # Restricted: a board in a hurry would ask for time servers and names a thousand times a minute.
+        network=(-netdev "user,id=home,restrict=on,net=10.0.2.0/24$(printf ',hostfwd=tcp:127.0.0.1:%s-:%s' \
+            $((22000 + number)) 22 $((29000 + number)) 9460)" "${card[@]}")
+    fi
+    in_wire nice -n 5 qemu-system-aarch64 -M virt -cpu cortex-a53 -icount shift=2,sleep=$sleep -m "${BOARD_MIB:-512}" -display none -no-reboot \
         -kernel "$BOARDS/vmlinuz" -initrd "$BOARDS/initrd.img" \
         -append "console=ttyAMA0 ro quiet loglevel=4 panic=5 ${BOARD_APPEND:-}" \
         -drive "if=none,id=card,format=raw,file=$folder/card,cache=writeback${BOARD_CARD:-}" \
@@ -113,6 +121,20 @@ start_board() {
         -monitor none -pidfile "$folder/pid" -daemonize "$@"
     echo "$number" >"$folder/number"
 }
+
+# Joins the boards that start from now on by a wire in a network of its own: lay_wire
+WIRE=
+lay_wire() {
+    WIRE=goodwatt-$$
+    ip netns add "$WIRE"
+    in_wire ip link set lo up
+    in_wire ip link add wire type bridge forward_delay 0
+    in_wire ip address add 10.77.0.254/24 dev wire
+    in_wire ip link set wire up
+}
+
+# Runs a command where the wire is; here where there is none: in_wire COMMAND...
+in_wire() { if [[ -n $WIRE ]]; then ip netns exec "$WIRE" "$@"; else "$@"; fi; }
 
 # Types a line at the serial console of a board: types NAME LINE. The line takes its characters one by
 # one, and what is not taken when the cable goes is lost: so this waits for their echo, if one comes.
@@ -143,11 +165,13 @@ runs() { [[ -e /proc/$(cat "$BOARDS/$1/pid" 2>/dev/null || echo none) ]]; }
 
 # Runs a command on a board as its owner would: on NAME COMMAND...
 on() {
-    local name=$1
+    local number at
+    number=$(cat "$BOARDS/$1/number")
     shift
-    ssh -q -i "$BOARDS/key" -p $((22000 + $(cat "$BOARDS/$name/number"))) -o BatchMode=yes \
-        -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=120 \
-        -o ServerAliveInterval=60 root@127.0.0.1 "$@"
+    at=(-p "$((22000 + number))" root@127.0.0.1)
+    [[ -z $WIRE ]] || at=("root@10.77.0.$number")
+    in_wire ssh -q -i "$BOARDS/key" -o BatchMode=yes -o StrictHostKeyChecking=no \
+        -o UserKnownHostsFile=/dev/null -o ConnectTimeout=120 -o ServerAliveInterval=60 "${at[@]}" "$@"
 }
 
 # Looks again and again until a command succeeds: within SECONDS WHAT COMMAND...

@@ -23,8 +23,8 @@ install_missing() {
     echo "installing ${missing[*]}"
     local log
     log=$(mktemp)
-    if ! { apt-get update &&
-        DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}"; } \
+    if ! { apt-get --option Acquire::Retries=5 update &&
+        DEBIAN_FRONTEND=noninteractive apt-get --option Acquire::Retries=5 install --yes --no-install-recommends "${missing[@]}"; } \
         </dev/null >"$log" 2>&1; then
         cat "$log" >&2
         echo "apt-get could not install: ${missing[*]}" >&2
