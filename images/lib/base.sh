@@ -9,13 +9,14 @@ readonly BASE_EPOCH=1793491200
 # The packages named in a list: packages_of NAME
 packages_of() { grep --invert-match '^#' "$IMAGES/packages/$1"; }
 
-# What apt of this machine uses for Debian, told of another suite: one line for each source.
+# What apt of this machine uses for Debian, told of another suite: one line for each source. With
+# GOODWATT_SECURITY=without it goes without Debian's security updates: for tries while an archive's copy is not whole.
 sources() {
     # shellcheck disable=SC2016 # expanded by apt-get
     apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' 'Origin: Debian' |
         sort --unique | while read -r uri name; do
         case $name in
-        *-security) echo "deb $uri $SUITE-security main non-free-firmware" ;;
+        *-security) [[ ${GOODWATT_SECURITY:-} == without ]] || echo "deb $uri $SUITE-security main non-free-firmware" ;;
         *-updates | *-backports) ;;
         *) echo "deb $uri $SUITE main non-free-firmware" ;;
         esac
@@ -25,7 +26,7 @@ sources() {
 # What names a base: its lists, how it is made, and the state of the archive it is made from, if
 # that is known ($GOODWATT_SNAPSHOT).
 base_key() {
-    { echo "$SUITE $BOARD $BASE_EPOCH ${GOODWATT_SNAPSHOT:-}"
+    { echo "$SUITE $BOARD $BASE_EPOCH ${GOODWATT_SNAPSHOT:-} ${GOODWATT_SECURITY:-}"
         packages_of common && packages_of firmware && packages_of "kernel-$BOARD"
         cat "$IMAGES/lib/base.sh"; } | sha256sum | cut -c1-16
 }
@@ -76,7 +77,11 @@ make_base() {
             --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
             --dpkgopt='path-include=/usr/share/doc/*/copyright' \
             --customize-hook="$(download_hook "$partial/unpack")" \
-            "$SUITE" "$partial/root.tar" - >&2
+            "$SUITE" "$partial/root.tar" - >&2 || {
+            # Nothing half is kept: it would be taken for whole next time.
+            rm --recursive "$partial"
+            fail "the base for $BOARD could not be made: see the messages of mmdebstrap above"
+        }
         mv --no-target-directory "$partial" "$kept"
     fi
     echo "$kept"

@@ -59,6 +59,7 @@ finish() {
         [[ $status -ne 0 ]] || rm -rf "${BOARDS:?}/$board"
     done
     [[ -z $WIRE ]] || ip netns delete "$WIRE"
+    [[ -z $SENSOR_PID ]] || kill "$SENSOR_PID"
 }
 each_board() { local board; for board in $ALL_BOARDS; do "$1" "$board"; done; }
 fail() { echo "FAIL: $1" >&2; return 1; }
@@ -136,6 +137,18 @@ lay_wire() {
 # Runs a command where the wire is; here where there is none: in_wire COMMAND...
 in_wire() { if [[ -n $WIRE ]]; then ip netns exec "$WIRE" "$@"; else "$@"; fi; }
 
+# A simulated sensor on which a finger lies, at the end of a serial line that a board has on USB where
+# it is started with "${SENSOR[@]}": lay_finger
+SENSOR_PID=
+lay_finger() {
+    local line
+    "$CARGO_TARGET_DIR/debug/finger-simulator" --finger 2000 --baud 57600 >"$BOARDS/sensor" &
+    SENSOR_PID=$!
+    until read -r line <"$BOARDS/sensor"; do sleep 0.1; done
+    # shellcheck disable=SC2034 # for who sources this
+    SENSOR=(-device qemu-xhci -chardev "serial,id=sensor,path=$line" -device usb-serial,chardev=sensor)
+}
+
 # Types a line at the serial console of a board: types NAME LINE. The line takes its characters one by
 # one, and what is not taken when the cable goes is lost: so this waits for their echo, if one comes.
 types() {
@@ -163,15 +176,20 @@ stop_board() {
 
 runs() { [[ -e /proc/$(cat "$BOARDS/$1/pid" 2>/dev/null || echo none) ]]; }
 
-# Runs a command on a board as its owner would: on NAME COMMAND...
-on() {
+# How a board's owner logs in, in the array LOGIN: login_of NAME
+login_of() {
     local number at
     number=$(cat "$BOARDS/$1/number")
-    shift
     at=(-p "$((22000 + number))" root@127.0.0.1)
     [[ -z $WIRE ]] || at=("root@10.77.0.$number")
-    in_wire ssh -q -i "$BOARDS/key" -o BatchMode=yes -o StrictHostKeyChecking=no \
-        -o UserKnownHostsFile=/dev/null -o ConnectTimeout=120 -o ServerAliveInterval=60 "${at[@]}" "$@"
+    LOGIN=(ssh -q -i "$BOARDS/key" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
+        -o ConnectTimeout=120 -o ServerAliveInterval=60 "${at[@]}")
+}
+
+# Runs a command on a board as its owner would: on NAME COMMAND...
+on() {
+    login_of "$1"
+    in_wire "${LOGIN[@]}" "${@:2}"
 }
 
 # Looks again and again until a command succeeds: within SECONDS WHAT COMMAND...
