@@ -6,6 +6,12 @@
 
 source tests/lib/able.sh
 
+# arm64, or armhf for boards of 32 bits.
+readonly BOARD_ARCHITECTURE=${BOARD_ARCHITECTURE:-arm64}
+case $BOARD_ARCHITECTURE in
+arm64) EMULATOR=(qemu-system-aarch64 -M virt -cpu cortex-a53) ;;
+armhf) EMULATOR=(qemu-system-arm -M "virt,highmem=off" -cpu cortex-a7) ;;
+esac
 # An emulated board on a shared machine is slow; a hang is endless.
 readonly BOOT_SECONDS_MAX=${BOOT_SECONDS_MAX:-900}
 readonly MIB=1048576
@@ -33,16 +39,17 @@ use_image() {
 # The image that the step image built, or one built now; where it cannot be built, the step ends.
 # The boards named are stopped at the end, and shown when something fails: begin BOARDS...
 begin() {
-    local file=${BOARD_IMAGE:-$CARGO_TARGET_DIR/image/goodwatt-arm64.img.xz}
-    mkdir -p "$CARGO_TARGET_DIR/boards"
+    local file=${BOARD_IMAGE:-$CARGO_TARGET_DIR/image/goodwatt-$BOARD_ARCHITECTURE.img.xz}
+    local folder=$CARGO_TARGET_DIR/boards-$BOARD_ARCHITECTURE
+    mkdir -p "$folder"
     # One after another, where steps run beside each other.
-    exec 8>"$CARGO_TARGET_DIR/boards/lock"
+    exec 8>"$folder/lock"
     flock 8
     if [[ ! -e $file ]]; then
         image_or_end
-        images/build --board arm64 "$file"
+        images/build --board "$BOARD_ARCHITECTURE" "$file"
     fi
-    use_image "$file" "$CARGO_TARGET_DIR/boards"
+    use_image "$file" "$folder"
     exec 8>&-
     readonly ALL_BOARDS="$*"
     trap finish EXIT
@@ -97,7 +104,7 @@ board_toml() {
 # where it only waits: hours in a minute, for who asks nothing over the network meanwhile. With
 # BOARD_NETWORK=none no cable is in, BOARD_CARD has more options of the card's drive.
 start_board() {
-    local name=$1 number=$2 folder=$BOARDS/$1 sleep=on
+    local number=$2 folder=$BOARDS/$1 sleep=on
     shift 2
     [[ ${BOARD_CLOCK:-} != hasty ]] || sleep=off
     local network=(-nic none)
@@ -111,7 +118,7 @@ start_board() {
         network=(-netdev "user,id=home,restrict=on,net=10.0.2.0/24$(printf ',hostfwd=tcp:127.0.0.1:%s-:%s' \
             $((22000 + number)) 22 $((29000 + number)) 9460)" "${card[@]}")
     fi
-    in_wire nice -n 5 qemu-system-aarch64 -M virt -cpu cortex-a53 -icount shift=2,sleep=$sleep -m "${BOARD_MIB:-512}" -display none -no-reboot \
+    in_wire nice -n 5 "${EMULATOR[@]}" -icount shift=2,sleep=$sleep -m "${BOARD_MIB:-512}" -display none -no-reboot \
         -kernel "$BOARDS/vmlinuz" -initrd "$BOARDS/initrd.img" \
         -append "console=ttyAMA0 ro quiet loglevel=4 panic=5 ${BOARD_APPEND:-}" \
         -drive "if=none,id=card,format=raw,file=$folder/card,cache=writeback${BOARD_CARD:-}" \
@@ -146,7 +153,7 @@ lay_finger() {
     SENSOR_PID=$!
     until read -r line <"$BOARDS/sensor"; do sleep 0.1; done
     # shellcheck disable=SC2034 # for who sources this
-    SENSOR=(-device qemu-xhci -chardev "serial,id=sensor,path=$line" -device usb-serial,chardev=sensor)
+    SENSOR=(-device qemu-xhci -chardev "serial,id=sensor,path=$line" -device "usb-serial,chardev=sensor")
 }
 
 # Types a line at the serial console of a board: types NAME LINE. The line takes its characters one by
