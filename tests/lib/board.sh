@@ -167,7 +167,9 @@ line.sendall(sys.argv[2].encode() + b"\n")
 echo = b""
 try:
     while not echo.replace(b"\r", b"").endswith(b"\n") or sys.argv[2].encode() not in echo:
-        echo += line.recv(64)
+        part = line.recv(64)
+        if not part: sys.exit("the board is gone")
+        echo += part
 except TimeoutError:
     pass' "$BOARDS/$1/line" "$2"
 }
