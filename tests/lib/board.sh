@@ -151,7 +151,8 @@ lay_finger() {
     local line
     "$CARGO_TARGET_DIR/debug/finger-simulator" --finger 2000 --baud 57600 >"$BOARDS/sensor" &
     SENSOR_PID=$!
-    until read -r line <"$BOARDS/sensor"; do sleep 0.1; done
+    until [[ -s $BOARDS/sensor ]]; do sleep 0.1; done
+    read -r line <"$BOARDS/sensor"
     # shellcheck disable=SC2034 # for who sources this
     SENSOR=(-device qemu-xhci -chardev "serial,id=sensor,path=$line" -device "usb-serial,chardev=sensor")
 }
@@ -185,20 +186,38 @@ stop_board() {
 
 runs() { [[ -e /proc/$(cat "$BOARDS/$1/pid" 2>/dev/null || echo none) ]]; }
 
-# How a board's owner logs in, in the array LOGIN: login_of NAME
+# How a board's owner logs in: SSH_OPTIONS, PORT, HOST, and LOGIN, the whole of it: login_of NAME
 login_of() {
-    local number at
+    local number
     number=$(cat "$BOARDS/$1/number")
-    at=(-p "$((22000 + number))" root@127.0.0.1)
-    [[ -z $WIRE ]] || at=("root@10.77.0.$number")
-    LOGIN=(ssh -q -i "$BOARDS/key" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
-        -o ConnectTimeout=120 -o ServerAliveInterval=60 "${at[@]}")
+    PORT=$((22000 + number)) HOST=127.0.0.1
+    [[ -z $WIRE ]] || { PORT=22 HOST=10.77.0.$number; }
+    SSH_OPTIONS=(-q -i "$BOARDS/key" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
+        -o ConnectTimeout=120 -o ServerAliveInterval=60)
+    LOGIN=(ssh "${SSH_OPTIONS[@]}" -p "$PORT" "root@$HOST")
 }
 
 # Runs a command on a board as its owner would: on NAME COMMAND...
 on() {
     login_of "$1"
     in_wire "${LOGIN[@]}" "${@:2}"
+}
+
+# Copies a file to a board as its owner would: copy_to NAME FILE PATH
+copy_to() {
+    login_of "$1"
+    in_wire scp "${SSH_OPTIONS[@]}" -P "$PORT" "$2" "root@$HOST:$3"
+}
+
+# A package of the image's programs under the number of another version: next_package OUT.deb
+next_package() {
+    local work
+    work=$(mktemp --directory)
+    images/deb "$BOARD_ARCHITECTURE" "$work" >/dev/null
+    dpkg-deb --raw-extract "$work"/goodwatt_*.deb "$work/tree"
+    sed --in-place 's/^Version: .*/Version: 99.0/' "$work/tree/DEBIAN/control"
+    dpkg-deb --root-owner-group --build "$work/tree" "$1" >/dev/null
+    rm --recursive "$work"
 }
 
 # Looks again and again until a command succeeds: within SECONDS WHAT COMMAND...
