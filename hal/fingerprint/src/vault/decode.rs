@@ -2,7 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::galois::{ORDER, evaluate, fold, interpolate, log, powers};
+use super::check::Check;
+use super::galois::{ORDER, fold, interpolate, log, powers};
 use crate::random::Random;
 
 /// Most features that one set has.
@@ -10,28 +11,19 @@ pub(crate) const SET_MAX: usize = 40;
 /// Most coefficients of the secret polynomial.
 pub(crate) const K_MAX: usize = 14;
 
-/// Values of the secret polynomial that are kept, at 0, 1 and 2: by chance a wrong one has them once
-/// in 2^48 guesses, which is once in five hundred million openings.
-pub(crate) const CHECKS: usize = 3;
-
-/// The values that are kept of a polynomial.
-pub(crate) fn checks(polynomial: &[u16]) -> [u16; CHECKS] {
-    [0, 1, 2].map(|x| evaluate(polynomial, x))
-}
-
 /// Points of which an unknown part lies on the secret polynomial.
 pub(crate) struct Points<'a> {
-    /// Distinct places, none of them one of the checks'.
+    /// Distinct places, none of them zero.
     pub(crate) places: &'a [u16],
     /// What the vault has there.
     pub(crate) values: &'a [u16],
-    /// What the secret polynomial has at 0, 1 and 2.
-    pub(crate) checks: [u16; CHECKS],
+    /// What is known of the secret polynomial.
+    pub(crate) check: Check,
 }
 
 impl Points<'_> {
     /// Draws `guesses` times `k` of the points and gives the polynomial through them if it passes
-    /// all checks.
+    /// the check.
     pub(crate) fn decode(
         &self,
         k: usize,
@@ -53,7 +45,7 @@ impl Points<'_> {
             let points: Zeroizing<Vec<(u16, u16)>> =
                 Zeroizing::new(order[..k].iter().map(point).collect());
             let polynomial = Zeroizing::new(interpolate(&points));
-            if checks(&polynomial) == self.checks {
+            if self.check.is_of(&polynomial) {
                 return Some(polynomial);
             }
         }
@@ -76,7 +68,7 @@ impl Points<'_> {
         table
     }
 
-    /// Whether the polynomial through the points drawn passes the first check.
+    /// Whether the value at zero of the polynomial through the points drawn passes the quick check.
     fn promising(&self, table: &Table, drawn: &[u8]) -> bool {
         let powers = powers();
         let mut sum = 0;
@@ -88,11 +80,8 @@ impl Points<'_> {
             let exponent = drawn.iter().fold(own, |sum, j| sum + row[usize::from(*j)]);
             sum ^= powers[fold(exponent) as usize];
         }
-        let wanted = self.checks[0];
-        if wanted == 0 || sum == 0 {
-            return wanted == sum;
-        }
-        fold(log(sum) + places) % ORDER == log(wanted)
+        let at_zero = if sum == 0 { 0 } else { powers[fold(log(sum) + places) as usize] };
+        self.check.may_be(at_zero)
     }
 }
 
@@ -114,6 +103,7 @@ fn shuffle(order: &mut [u8; SET_MAX], count: usize, k: usize, random: &mut impl 
 mod tests {
     use super::*;
     use crate::random::Seeded;
+    use crate::vault::galois::evaluate;
 
     fn decode(right: usize, wrong: usize, k: usize, guesses: u32) -> Option<Vec<u16>> {
         let mut random = Seeded::new(5);
@@ -123,11 +113,31 @@ mod tests {
             evaluate(&secret, *x) ^ if i < right { 0 } else { (random.next() as u16).max(1) }
         };
         let values: Vec<u16> = places.iter().enumerate().map(value).collect();
-        let checks = checks(&secret);
-        let points = Points { places: &places, values: &values, checks };
+        let check = Check::of(&secret);
+        let points = Points { places: &places, values: &values, check };
         let found = points.decode(k, guesses, &mut Seeded::new(6))?;
         assert_eq!(*found, secret);
         Some(found.to_vec())
+    }
+
+    /// The test would notice a check that is a point of the polynomial, as values of it are.
+    #[test]
+    fn what_is_kept_of_the_polynomial_spares_no_point() {
+        const K: usize = 8;
+        let mut random = Seeded::new(9);
+        let secret: Vec<u16> = (0..K).map(|_| random.next() as u16).collect();
+        let check = Check::of(&secret);
+        let known: Vec<(u16, u16)> = (1..K as u16).map(|x| (x, evaluate(&secret, x))).collect();
+        // With all but one of the points, every value at zero gives another polynomial: those that
+        // the quick byte leaves have to be tried one by one, and only the right one passes.
+        let mut tried = 0;
+        for at_zero in (0..=u16::MAX).filter(|value| check.may_be(*value)) {
+            let mut points = known.clone();
+            points.push((0, at_zero));
+            tried += 1;
+            assert_eq!(check.is_of(&interpolate(&points)), at_zero == secret[0]);
+        }
+        assert!(tried > 128, "{tried} tries are less than what a minutia is worth");
     }
 
     #[test]

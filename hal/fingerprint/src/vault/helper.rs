@@ -5,7 +5,8 @@ use std::f32::consts::TAU;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::decode::{CHECKS, K_MAX};
+use super::check::{CHECK_BYTES, Check};
+use super::decode::K_MAX;
 use super::lattice::{CELLS, Offset};
 use crate::minutia::{Kind, Minutia};
 use crate::random::Random;
@@ -24,7 +25,7 @@ pub(crate) const DEGREE: usize = 40;
 const SPREAD: (f32, f32) = (62.0, 78.0);
 
 /// Bytes of a helper.
-pub const HELPER_BYTES: usize = 2 + 5 * ANCHORS_MAX + 3 * CELLS + 2 * (DEGREE + CHECKS);
+pub const HELPER_BYTES: usize = 2 + 5 * ANCHORS_MAX + 3 * CELLS + 2 * DEGREE + CHECK_BYTES;
 
 /// The vault and what a finger needs to be laid over it.
 #[derive(Clone)]
@@ -34,8 +35,8 @@ pub struct Helper {
     pub(crate) offsets: Vec<Offset>,
     /// Coefficients of the vault's polynomial without the leading one.
     pub(crate) vault: Vec<u16>,
-    /// Values of the secret polynomial at 0, 1 and 2.
-    pub(crate) checks: [u16; CHECKS],
+    /// How the secret polynomial is known when it is found.
+    pub(crate) check: Check,
 }
 
 impl Helper {
@@ -61,8 +62,8 @@ impl Helper {
             }
         }
         self.offsets.iter().for_each(|offset| bytes.extend(offset.encode()));
-        let words = self.vault.iter().chain(&self.checks);
-        words.for_each(|word| bytes.extend(word.to_be_bytes()));
+        self.vault.iter().for_each(|word| bytes.extend(word.to_be_bytes()));
+        bytes.extend(self.check.encode());
         bytes
     }
 
@@ -75,14 +76,12 @@ impl Helper {
         let k = K_MIN + usize::from(bytes[0]) % K_CHOICES;
         let count = ANCHORS_MIN + usize::from(bytes[1]) % ANCHOR_CHOICES;
         let (slots, rest) = bytes[2..].split_at(5 * ANCHORS_MAX);
-        let (cells, words) = rest.split_at(3 * CELLS);
+        let (cells, rest) = rest.split_at(3 * CELLS);
+        let (words, check) = rest.split_at(2 * DEGREE);
         let anchors = slots.as_chunks().0.iter().take(count).map(decode_anchor).collect();
         let offsets = cells.as_chunks().0.iter().map(|code| Offset::decode(*code)).collect();
-        let mut vault: Vec<u16> =
-            words.as_chunks().0.iter().map(|word| u16::from_be_bytes(*word)).collect();
-        let checks = [0, 1, 2].map(|check| vault[DEGREE + check]);
-        vault.truncate(DEGREE);
-        Some(Self { k, anchors, offsets, vault, checks })
+        let vault = words.as_chunks().0.iter().map(|word| u16::from_be_bytes(*word)).collect();
+        Some(Self { k, anchors, offsets, vault, check: Check::decode(check.try_into().ok()?) })
     }
 }
 
@@ -91,7 +90,7 @@ impl Drop for Helper {
         self.anchors.zeroize();
         self.offsets.iter_mut().for_each(Zeroize::zeroize);
         self.vault.zeroize();
-        self.checks.zeroize();
+        self.check.zeroize();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::decode::{CHECKS, checks};
+use super::check::Check;
 use super::galois::from_roots;
 use super::helper::{ANCHORS_MAX, DEGREE, Helper};
 use super::lattice::{CELLS, FEATURES, Offset, cell, hit};
@@ -42,7 +42,7 @@ impl Locked {
         let mut roots = self.features.clone();
         // Roots that are no feature: a vault of few minutiae looks like one of many.
         while roots.len() < DEGREE {
-            let first = (FEATURES + CHECKS) as u32;
+            let first = u32::from(PLACE_LEAST) + FEATURES as u32;
             let filler = first + random.below(65_536 - first);
             if !roots.contains(&(filler as u16)) {
                 roots.push(filler as u16);
@@ -55,14 +55,16 @@ impl Locked {
         self.helper.k = k;
         self.helper.vault.zeroize();
         self.helper.vault = vault;
-        self.helper.checks = checks(&self.secret);
+        self.helper.check = Check::of(&self.secret);
     }
 }
 
-/// The element at which a feature stands in the polynomials; the first ones are those of the checks.
+/// The element at which a feature stands in the polynomials. None stands at zero, where guesses are
+/// looked at first.
 pub(crate) const fn element(feature: u16) -> u16 {
-    feature + CHECKS as u16
+    feature + PLACE_LEAST
 }
+const PLACE_LEAST: u16 = 1;
 
 /// A vault that opens with `k` features of the finger, or nothing where there are too few.
 pub fn lock(fused: &Fused, k: usize, random: &mut impl Random) -> Option<Locked> {
@@ -94,7 +96,7 @@ pub fn lock(fused: &Fused, k: usize, random: &mut impl Random) -> Option<Locked>
     features.dedup();
     kept.iter_mut().for_each(|(_, minutia)| minutia.zeroize());
     let anchors = chosen.iter().map(|index| all[*index].minutia).collect();
-    let helper = Helper { k, anchors, offsets, vault: Vec::new(), checks: [0; CHECKS] };
+    let helper = Helper { k, anchors, offsets, vault: Vec::new(), check: Check::default() };
     let mut locked = Locked { helper, secret: Zeroizing::new(Vec::new()), features };
     locked.set_k(k, random);
     Some(locked)

@@ -5,6 +5,7 @@
 //! secret features `a`. At a feature of the finger it has the secret polynomial's value, elsewhere
 //! anything. There is no chaff, and no list of points that two vaults of one finger would share.
 
+mod check;
 mod decode;
 mod galois;
 mod helper;

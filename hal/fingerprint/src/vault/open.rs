@@ -112,7 +112,7 @@ pub fn open(
     groups.into_iter().find_map(|places| {
         let values: Zeroizing<Vec<u16>> =
             Zeroizing::new(places.iter().map(|place| value(&helper.vault, *place)).collect());
-        let points = Points { places, values: &values, checks: helper.checks };
+        let points = Points { places, values: &values, check: helper.check };
         points.decode(helper.k, guesses, random)
     })
 }
