@@ -85,13 +85,19 @@ impl Seen {
         Self { path: path.to_owned() }
     }
 
-    /// Begins a list with the placements of an enrolment; what was there is gone.
+    /// Takes note of the placements of an enrolment. What opened the same root before is still known:
+    /// it would open this enrolment of the same finger, too. A list of another root, or a damaged
+    /// one, is begun anew.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// Where it cannot be read or written.
     pub fn begin(&self, root: &[u8; 32], enrolled: &[Print]) -> Result<(), ReplayError> {
-        let captures = enrolled.iter().map(|print| print.minutiae.clone()).collect();
-        self.store(root, &mut Captures(captures))
+        let mut captures = match self.load(root) {
+            Err(ReplayError::Forged { .. }) => Captures(Vec::new()),
+            before => before?,
+        };
+        captures.0.extend(enrolled.iter().map(|print| print.minutiae.clone()));
+        self.store(root, &mut captures)
     }
 
     /// Takes note of a capture that opened, unless it was here before. The root is to be used only
@@ -281,6 +287,21 @@ mod tests {
         }
         assert_eq!(std::fs::metadata(&path).expect("it is there").len(), length);
         seen.admit(&root, first).expect("forgotten by now");
+    }
+
+    #[test]
+    fn enrolling_again_forgets_nothing_but_of_another_root() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (seen, root) = (Seen::at(&folder.path().join("seen")), [7; 32]);
+        let prints = prints(3);
+        seen.begin(&root, &prints[..1]).expect("stored");
+        seen.admit(&root, &prints[1]).expect("a new placement");
+        seen.begin(&root, &prints[2..]).expect("stored");
+        for print in &prints {
+            assert!(matches!(seen.admit(&root, print), Err(ReplayError::Replayed)));
+        }
+        seen.begin(&[8; 32], &prints[..1]).expect("stored");
+        seen.admit(&[8; 32], &prints[1]).expect("nothing is known of another root");
     }
 
     #[test]

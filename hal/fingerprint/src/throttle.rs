@@ -7,9 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use crate::device::{DeviceError, DeviceSecret};
+use crate::device::{DeviceError, DeviceSecret, mac};
 use crate::durable;
 
 /// Tries after which the words are needed.
@@ -18,6 +16,7 @@ pub const TRIES: u32 = 10;
 const DELAYS: [u64; TRIES as usize] = [0, 0, 2, 5, 15, 30, 60, 300, 900, 0];
 const MAGIC: &[u8; 8] = b"GWTRIES1";
 const FILE: usize = 8 + 4 + 8 + 32;
+const PURPOSE: &str = "goodwatt/finger/tries";
 
 /// Wrong tries so far.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -42,12 +41,12 @@ pub enum ThrottleError {
     },
     /// Too many.
     #[error(
-        "{TRIES} tries were wrong: `goodwatt key restore` with the 24 words is the only way left"
+        "{TRIES} tries were wrong: only the 24 words open it now: `goodwatt key enroll --words` enrols anew, `goodwatt key restore` makes a key file"
     )]
     WordsOnly,
     /// Somebody changed the counter.
     #[error(
-        "{path} was changed or is another board's: `goodwatt key restore` with the 24 words makes it anew"
+        "{path} was changed or is another board's: `goodwatt key enroll --words` makes it anew"
     )]
     Forged {
         /// The file.
@@ -102,7 +101,7 @@ impl Throttle {
             return Err(forged());
         }
         let (told, tag) = bytes.split_at(FILE - 32);
-        if tag != mac(told, device)? {
+        if tag != mac(device, PURPOSE, told)? {
             return Err(forged());
         }
         let word = |at: usize| told[at..].first_chunk().copied().unwrap_or_default();
@@ -149,17 +148,9 @@ impl Throttle {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(tries.wrong.to_be_bytes());
         bytes.extend(tries.last.to_be_bytes());
-        let tag = mac(&bytes, device)?;
+        let tag = mac(device, PURPOSE, &bytes)?;
         bytes.extend(tag);
         let failed = |error| ThrottleError::Io { path: self.path.clone(), error };
         durable::write(&self.path, &bytes).map_err(failed)
     }
-}
-
-/// SHA-256 over a key of 32 bytes and a text of one length: no other text continues it.
-fn mac(text: &[u8], device: &dyn DeviceSecret) -> Result<[u8; 32], DeviceError> {
-    let mut hash = Sha256::new();
-    hash.update(*device.key("goodwatt/finger/tries")?);
-    hash.update(text);
-    Ok(hash.finalize().into())
 }

@@ -63,14 +63,16 @@ pub enum WrapError {
     Wrong,
     /// The board is another one, or the file was changed.
     #[error(
-        "{path} was made on another board, or was changed: `goodwatt key restore` with the 24 words makes it anew"
+        "{path} was made on another board, or was changed: `goodwatt key enroll --words` makes it anew"
     )]
     OtherBoard {
         /// The file.
         path: PathBuf,
     },
     /// It is no such file, or one of a later version.
-    #[error("{path} is no fingerprint file of this version")]
+    #[error(
+        "{path} is no fingerprint file of this version: `goodwatt key enroll --words` makes it anew"
+    )]
     Invalid {
         /// The file.
         path: PathBuf,

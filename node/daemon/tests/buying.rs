@@ -93,6 +93,11 @@ fn one_unlocking_buys_a_slot_in_each_epoch_until_the_daemon_ends() {
     let before = bought(&owner);
     wait_for_epoch(&owner, now + 3);
     assert_eq!(bought(&owner), before, "it was locked");
+    // Revoking takes the key from the daemon, too.
+    owner.json(&["key", "unlock"]);
+    let before = before + 1;
+    assert_eq!(owner.json(&["key", "revoke", "--yes"])["revoked"], true);
+    assert_eq!(owner.json(&["key", "status"])["buying"]["buyer"], serde_json::Value::Null);
     let log = log + &daemon.stop();
     let (all, each) = (epochs(&log), epochs(&log).into_iter().collect::<BTreeSet<u64>>());
     assert_eq!((all.len(), each.len()), (before, before), "one for each epoch: {all:?}");

@@ -1,9 +1,11 @@
 //! `goodwatt finger` as a person runs it, without a sensor.
 #![cfg(feature = "finger")]
 
+mod common;
+
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use goodwatt_fingerprint::image::Image;
 use goodwatt_fingerprint::synthetic::{Finger, Placement};
@@ -47,4 +49,23 @@ fn what_is_no_image_is_named() {
     check(&["finger", "bench", "."], 1, "no two fingers");
     check(&["finger", "bench", ".", "--crop", "7x9"], 2, "48 to 1024");
     check(&["finger", "probe", "--port", "/dev/no-such"], 1, "no serial port /dev/no-such");
+}
+
+#[test]
+fn who_reads_images_is_locked_in_before_the_first_byte() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_goodwatt"))
+        .args(["finger", "extract"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the tool starts");
+    let path = format!("/proc/{}/status", child.id());
+    // The kernel's own word: 2 is a filter of system calls, and no program gives rights back.
+    let is_locked = || {
+        let status = std::fs::read_to_string(&path).expect("it waits for an image");
+        ["Seccomp:\t2", "NoNewPrivs:\t1"].iter().all(|line| status.contains(line)).then_some(())
+    };
+    common::until("the process is locked in", is_locked);
+    child.kill().expect("it is our child");
+    child.wait().expect("it is our child");
 }

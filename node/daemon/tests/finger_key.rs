@@ -260,7 +260,7 @@ fn until_bytes(owner: &Owner, bytes: u32, args: &[&str]) -> Terminal {
 
 #[test]
 fn pulling_the_plug_between_any_two_writes_leaves_the_old_key_or_the_new_one() {
-    // Sizes of what is written, in order: device 32, tries 52, about 70 to 200, root 1,000 or more.
+    // Sizes of what is written, in order: device 32, tries 52, about 135 to 265, root 1,000 or more.
     for bytes in [0, 31, 32, 51, 52, 60, 300, 800] {
         let owner = Owner::new();
         let mut terminal = until_bytes(&owner, bytes, &["key", "enroll", "--no-finger", "--words"]);
@@ -449,22 +449,73 @@ fn what_was_changed_on_the_card_is_told_and_the_words_mend_it() {
             fs::write(path(name), changed).expect("written");
             assert_eq!(owner.tool(&["key", "unlock"]).code, Some(1), "{name}");
             let status = owner.json(&["key", "status"]);
-            assert!(name == &"about" || status["fault"].is_string(), "{name}: {status}");
+            assert!(status["fault"].is_string(), "{name}: {status}");
         }
         fs::write(path(name), bytes).expect("written");
     }
-    // An address that somebody changed to their own is found out when the key opens.
+    // Nobody is shown, or paid at, an address that somebody changed to their own.
     let text = fs::read_to_string(path("about")).expect("it is there");
     fs::write(path("about"), text.replace(&address, ADDRESS_7F)).expect("written");
-    has(&owner.tool(&["key", "unlock"]).with(1).err, &["somebody changed it", "--words"]);
+    for args in [["key", "unlock"].as_slice(), &["balance"], &["key", "enroll", "--no-finger"]] {
+        has(&owner.tool(args).with(1).err, &["about was made on another board", "--words"]);
+    }
+    // Nor is what it names the path of a file.
+    fs::write(path("about"), text.replace(&address, "../../owner")).expect("written");
+    has(&owner.tool(&["key", "lock"]).with(1).err, &["about is damaged", "--words"]);
+    fs::write(path("about"), &text).expect("written");
     fs::remove_file(path("tries")).expect("it was there");
-    has(&owner.tool(&["key", "unlock"]).with(1).err, &["tries", "was changed"]);
-    assert_eq!(owner.json(&["key", "revoke", "--yes"])["revoked"], true);
-    let mut terminal = owner.terminal(&["key", "enroll", "--words", "--no-finger"]);
-    terminal.answer("several:", &words.join(" "));
-    type_pin(&mut terminal, PASSPHRASE);
-    assert_eq!(terminal.end().0, Some(0));
+    has(&owner.tool(&["key", "unlock"]).with(1).err, &["tries", "was changed", "--words"]);
+    // The words mend all of it, and take no secret of the board that somebody else may have laid there.
+    let planted = [7; 32];
+    fs::write(path("about"), text.replace(&address, ADDRESS_7F)).expect("written");
+    fs::write(path("device"), planted).expect("written");
+    owner.enrol_words(&words, PASSPHRASE);
+    assert_ne!(fs::read(path("device")).expect("it is there"), planted);
     assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str());
+    // Where all is well the board's secret stays.
+    let device = fs::read(path("device")).expect("it is there");
+    owner.enrol_words(&words, PASSPHRASE);
+    assert_eq!(fs::read(path("device")).expect("it is there"), device);
+    assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str());
+}
+
+#[test]
+fn an_unlocked_key_is_gone_after_its_time_and_with_a_revocation() {
+    let owner = Owner::new();
+    let (address, words) = owner.enrol(&["--no-finger"], PASSPHRASE);
+    owner.pin(PASSPHRASE);
+    let kept = owner.unlocked(&address);
+    owner.json(&["key", "unlock"]);
+    assert!(kept.exists());
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(16 * 60);
+    fs::File::open(&kept).and_then(|file| file.set_modified(old)).expect("it is ours");
+    assert_eq!(owner.json(&["key", "status"])["unlocked_seconds"], 0);
+    assert!(!kept.exists(), "who looks at it ends it");
+
+    // Revoking ends it also where nobody knows any more whose key it is, or somebody left a file.
+    owner.json(&["key", "unlock"]);
+    fs::write(owner.folder().join("about"), "{}").expect("written");
+    fs::write(owner.folder().join("notes.txt"), "mine").expect("written");
+    has(&owner.tool(&["key", "revoke", "--yes"]).with(0).err, &["owner.finger stays"]);
+    assert!(!kept.exists());
+    assert!(owner.folder().join("notes.txt").exists() && !owner.folder().join("root").exists());
+    owner.enrol_words(&words, PASSPHRASE);
+    assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str());
+}
+
+#[test]
+fn two_at_one_key_do_not_share_a_try() {
+    let owner = Owner::new();
+    owner.enrol(&["--no-finger"], PASSPHRASE);
+    owner.pin("a wrong passphrase");
+    let mut first = owner.terminal(&["key", "unlock"]);
+    // It asks, and holds the key meanwhile.
+    first.wait("Passphrase: ");
+    has(&owner.tool(&["key", "unlock"]).with(1).err, &["another goodwatt is at the key"]);
+    has(&owner.tool(&["key", "revoke", "--yes"]).with(1).err, &["another goodwatt is at the key"]);
+    first.keys(&format!("{PASSPHRASE}\n"));
+    assert_eq!(first.end().0, Some(0));
+    has(&owner.tool(&["key", "unlock"]).with(1).err, &["9 of 10 tries are left"]);
 }
 
 #[test]

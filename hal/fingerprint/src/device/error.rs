@@ -11,7 +11,7 @@ use super::Kind;
 pub enum DeviceError {
     /// The file or device cannot be read or made.
     #[error(
-        "the device secret {path} cannot be read: {error}; it is needed beside finger and PIN, and without it only the 24 words help"
+        "the device secret {path} cannot be read: {error}; it is needed beside finger and PIN; `goodwatt key enroll --words` makes one anew"
     )]
     Io {
         /// Its path.
@@ -26,7 +26,9 @@ pub enum DeviceError {
         path: PathBuf,
     },
     /// It is not 32 bytes.
-    #[error("the device secret {path} is damaged: it has not 32 bytes; only the 24 words help")]
+    #[error(
+        "the device secret {path} is damaged: it has not 32 bytes; `goodwatt key enroll --words` makes one anew"
+    )]
     Damaged {
         /// Its path.
         path: PathBuf,

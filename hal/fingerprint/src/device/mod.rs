@@ -95,6 +95,18 @@ impl FromStr for Kind {
     }
 }
 
+/// What only who has a device secret can say of a text, of any length: SHA-256 over the key of a purpose
+/// and the SHA-256 of the text, so that no longer text continues it.
+///
+/// # Errors
+/// Where the device secret cannot be had.
+pub fn mac(device: &dyn DeviceSecret, purpose: &str, text: &[u8]) -> Result<[u8; 32], DeviceError> {
+    let mut hash = Sha256::new();
+    hash.update(*device.key(purpose)?);
+    hash.update(Sha256::digest(text));
+    Ok(hash.finalize().into())
+}
+
 /// SHA-256 over the length of the purpose, the purpose, and the secret.
 pub(crate) fn derive(secret: &[u8], purpose: &str) -> Zeroizing<[u8; 32]> {
     let mut hash = Sha256::new();

@@ -11,7 +11,8 @@ mod stop;
 
 use std::fmt::Write;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -129,8 +130,7 @@ fn show(context: &Context, image: &Path, picture: &Path) -> Result<(), ToolError
     let image = Image::read_png(BufReader::new(file)).map_err(|error| failed(&error))?;
     let answer = extract(&image)?;
     let drawn = svg(&image, &answer.reading);
-    std::fs::write(picture, drawn)
-        .map_err(|error| ToolError::failed(format!("{}: {error}", picture.display())))?;
+    create(picture)?.write_all(drawn.as_bytes())?;
     print(context, picture, &answer)
 }
 
@@ -155,8 +155,10 @@ fn print(context: &Context, file: &Path, answer: &Answer) -> Result<(), ToolErro
     Ok(context.output.print(&seen, text)?)
 }
 
+/// A file for its owner's eyes only: a print is a part of somebody.
 fn create(path: &Path) -> Result<File, ToolError> {
-    File::create(path).map_err(|error| ToolError::failed(format!("{}: {error}", path.display())))
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.map_err(|error| ToolError::failed(format!("{}: {error}", path.display())))
 }
 
 /// Reads an image in a locked process.

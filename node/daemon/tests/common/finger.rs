@@ -126,6 +126,21 @@ impl Owner {
 
     /// Enrols a new key with a finger.
     #[track_caller]
+    /// Enrols the key of these words anew, under a passphrase.
+    pub(crate) fn enrol_words(&self, words: &[String], passphrase: &str) {
+        let mut terminal = self.terminal(&["key", "enroll", "--words", "--no-finger"]);
+        terminal.answer("several:", &words.join(" "));
+        type_pin(&mut terminal, passphrase);
+        let (code, shown) = terminal.end();
+        assert_eq!(code, Some(0), "{shown}");
+    }
+
+    /// Where the key of an account lies while it is unlocked.
+    pub(crate) fn unlocked(&self, address: &str) -> PathBuf {
+        self.memory.path().join("goodwatt-unlocked").join(format!("{address}.key"))
+    }
+
+    /// Enrols a new key with the finger on a sensor; gives its address and words.
     pub(crate) fn enrol_finger(&self, sensor: &Sensor) -> (String, Vec<String>) {
         self.enrol(&["--port", sensor.port()], PIN)
     }

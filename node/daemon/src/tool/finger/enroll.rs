@@ -60,7 +60,10 @@ struct EnrolledNow {
 pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<(), ToolError> {
     let place = Place::of(context)?;
     let stop = Stop::listen();
-    let before = place.about().ok().flatten();
+    // Whoever has the words may mend an enrolment that nobody vouches for any more.
+    let before = if args.words { place.vouched().ok().flatten() } else { place.vouched()? };
+    let before = before.map(|(about, _)| about);
+    let device_stays = before.is_some();
     let device = device(before.as_ref(), args.device)?;
     let port = args.port.clone().or_else(|| before?.port);
     let port = port.unwrap_or_else(|| FINGER_PORT.to_owned());
@@ -82,7 +85,8 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
     let pin = new_pin(mode)?;
     backup(&root, paper)?;
 
-    let secret = place.make_device(device)?;
+    let secret = place.make_device(device, device_stays)?;
+    let _held = place.hold()?;
     let vault = enrolled.as_ref().map(|enrolled| &enrolled.locked);
     let wrapped = Wrapped::seal(root.as_bytes(), pin.as_bytes(), &*secret, vault);
     let wrapped = wrapped.map_err(ToolError::failed)?;
@@ -93,7 +97,7 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
     };
     stop.whole("stopped; the key is enrolled", || {
         if let Some(enrolled) = &enrolled {
-            // The former enrolment is of the same root, and goes on with this list if need be.
+            // The former enrolment is of the same root: after a power cut it goes on with this list.
             place.seen().begin(root.as_bytes(), &enrolled.prints).map_err(ToolError::failed)?;
         }
         place.commit(&wrapped, &about, &*secret)?;
@@ -172,11 +176,12 @@ pub(in crate::tool) fn may_stand_beside(file: &Path, address: &str) -> Result<()
 }
 
 /// An enrolment never takes the place of one of another key. Whoever has typed the words may mend
-/// one that cannot be read any more.
+/// one that cannot be read any more, or for which this board does not vouch.
 fn same_key(place: &Place, address: &str, words: bool) -> Result<(), ToolError> {
-    let about = match place.about() {
-        Err(_) if words => return Ok(()),
-        about => about?,
+    let about = if words {
+        place.vouched().ok().flatten().map(|(about, _)| about)
+    } else {
+        place.about()?
     };
     match about {
         Some(about) if about.address != address => Err(ToolError::failed(format!(

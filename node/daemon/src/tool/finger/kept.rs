@@ -2,8 +2,8 @@
 //!
 //! It is a key file of the kind `signer` as any other, without a passphrase, readable by its owner
 //! only: `XDG_RUNTIME_DIR/goodwatt-unlocked/ADDRESS.key`, else below `/run/user`, else, for root, `/run`.
-//! The root is never in it. It is gone after a restart, with `goodwatt key lock`, and of no use
-//! after its time. A folder that is not memory would leave it on the card, and is not taken.
+//! The root is never in it. It is gone after a restart, with `goodwatt key lock`, and with the first
+//! look at it after its time. A folder that is not memory would leave it on the card, and is not taken.
 
 use std::fs::{DirBuilder, Metadata};
 use std::io;
@@ -51,8 +51,7 @@ pub(super) fn keep(seed: Seed, address: &str) -> Result<bool, ToolError> {
 /// Where the file is damaged or cannot be removed.
 pub(super) fn key(address: &str) -> Result<Option<SigningKey>, ToolError> {
     let Some(folder) = folder() else { return Ok(None) };
-    if left(address).is_none() {
-        forget(address)?;
+    if left(address)?.is_none() {
         return Ok(None);
     }
     let file = KeyFile::load(&file_of(&folder, address)).map_err(ToolError::failed)?;
@@ -60,11 +59,36 @@ pub(super) fn key(address: &str) -> Result<Option<SigningKey>, ToolError> {
     Ok(Some(SigningKey::from_seed(seed.as_bytes())))
 }
 
-/// How long an account stays unlocked. A clock that was set back ends it.
-pub(super) fn left(address: &str) -> Option<Duration> {
-    let told = std::fs::symlink_metadata(file_of(&folder()?, address)).ok()?;
-    let age = SystemTime::now().duration_since(told.modified().ok()?).ok()?;
-    LIFE.checked_sub(age).filter(|left| !left.is_zero())
+/// How long an account stays unlocked; a key whose time is over is destroyed. A clock that was set back
+/// ends it.
+///
+/// # Errors
+/// Where it is over and cannot be removed.
+pub(super) fn left(address: &str) -> Result<Option<Duration>, ToolError> {
+    let remaining = || {
+        let told = std::fs::symlink_metadata(file_of(&folder()?, address)).ok()?;
+        let age = SystemTime::now().duration_since(told.modified().ok()?).ok()?;
+        LIFE.checked_sub(age).filter(|left| !left.is_zero())
+    };
+    let left = remaining();
+    if left.is_none() {
+        forget(address)?;
+    }
+    Ok(left)
+}
+
+/// Destroys all unlocked keys.
+///
+/// # Errors
+/// Where one cannot be removed.
+pub(super) fn forget_all() -> Result<(), ToolError> {
+    let Some(folder) = folder() else { return Ok(()) };
+    let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        durable::destroy(&path)
+            .map_err(|error| ToolError::failed(format!("{}: {error}", path.display())))?;
+    }
+    Ok(())
 }
 
 /// Destroys an unlocked key; gives whether there was one.

@@ -33,8 +33,8 @@ pub(super) fn open_root<'a>(
     glass: &mut Option<Glass<'a>>,
     stop: &'a Stop,
 ) -> Result<RootSecret, ToolError> {
-    let about = place.about()?.ok_or_else(|| not_enrolled(place))?;
-    let device = place.device(&about)?;
+    let (about, device) = place.vouched()?.ok_or_else(|| not_enrolled(place))?;
+    let _held = place.hold()?;
     let wrapped = Wrapped::load(&place.root(), &*device).map_err(ToolError::failed)?;
     let throttle = place.throttle();
     throttle.check(now(), &*device).map_err(ToolError::failed)?;
@@ -239,7 +239,22 @@ pub(in crate::tool) fn address(context: &Context) -> Result<Option<String>, Tool
     if place.key_file.exists() {
         return Ok(None);
     }
-    Ok(place.about()?.map(|about| about.address))
+    Ok(place.vouched()?.map(|(about, _)| about.address))
+}
+
+/// Takes the key from the daemon, if it has it; gives whether it had.
+///
+/// # Errors
+/// Where the daemon does not do it.
+pub(super) fn stop_buying(context: &Context) -> Result<bool, ToolError> {
+    if !context.config()?.validator.buy_slots {
+        return Ok(false);
+    }
+    // A daemon that does not run has no key either.
+    let Ok(mut client) = context.connect() else { return Ok(false) };
+    let before: Buying = client.call(Call::Buying)?;
+    client.call::<Buying>(Call::StopBuying)?;
+    Ok(before.buyer.is_some())
 }
 
 #[derive(Serialize)]
@@ -260,16 +275,7 @@ pub(in crate::tool) fn lock(context: &Context) -> Result<(), ToolError> {
         Some(about) => kept::forget(&about.address)?,
         None => false,
     };
-    // A daemon that does not run has no key either.
-    let stopped_buying = match context.connect() {
-        Ok(mut client) if buys => {
-            let before: Buying = client.call(Call::Buying)?;
-            client.call::<Buying>(Call::StopBuying)?;
-            before.buyer.is_some()
-        }
-        _ => false,
-    };
-    let locked = Locked { was_unlocked, stopped_buying };
+    let locked = Locked { was_unlocked, stopped_buying: stop_buying(context)? };
     let text = |page: &mut String| match locked {
         Locked { stopped_buying: true, .. } => writeln!(page, "locked; no more slots are bought"),
         Locked { was_unlocked: true, .. } => writeln!(page, "locked"),

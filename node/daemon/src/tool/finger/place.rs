@@ -3,7 +3,9 @@
 //! Beside the key file `owner.key` there is a folder `owner.finger`, for its owner's eyes only:
 //! - `device`: the board's own secret, where it is kept in a file;
 //! - `tries`: the counter of wrong tries;
-//! - `about`: address, sensor's port, and where the board's secret lies, as JSON; nothing secret;
+//! - `seen`: the images that enrolled and opened, sealed under the root;
+//! - `about`: address, sensor's port, and where the board's secret lies, as JSON; nothing secret, but
+//!   only who has the board's secret can write one;
 //! - `root`: the root secret under finger, PIN and board.
 //!
 //! Each is replaced whole, and `root` comes last: until it takes its place the former enrolment is
@@ -15,18 +17,25 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use goodwatt_fingerprint::device::{DeviceSecret, Kind, SecretFile};
+use goodwatt_chain::signature::PublicKey;
+use goodwatt_fingerprint::device::{DeviceSecret, Kind, SecretFile, mac};
 use goodwatt_fingerprint::durable;
 use goodwatt_fingerprint::replay::Seen;
 use goodwatt_fingerprint::throttle::Throttle;
 use goodwatt_fingerprint::wrap::Wrapped;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::super::context::Context;
 use super::super::error::ToolError;
+use super::super::output::note;
+use crate::hex;
 
 /// Bytes of `about` at most.
 const ABOUT_MOST: u64 = 4_096;
+/// The board's key that vouches for `about`.
+const ABOUT_PURPOSE: &str = "goodwatt/finger/about";
 
 /// What is known of an enrolment without opening it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -115,35 +124,64 @@ impl Place {
         }
     }
 
-    /// The board's secret for a new enrolment; a file is made where there is none.
+    /// The board's secret for a new enrolment. A file stays where an enrolment of this board vouches for
+    /// it; any other that lies there may be one that somebody else knows.
     ///
     /// # Errors
     /// Where it cannot be made or read.
-    pub(super) fn make_device(&self, kind: Kind) -> Result<Box<dyn DeviceSecret>, ToolError> {
+    pub(super) fn make_device(
+        &self,
+        kind: Kind,
+        stays: bool,
+    ) -> Result<Box<dyn DeviceSecret>, ToolError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
         made.and_then(|()| sync(self.folder.parent())).map_err(|error| self.failed(&error))?;
+        if !stays && kind == Kind::File {
+            destroy(&self.device_path())?;
+        }
         kind.open(&self.device_path()).map_err(ToolError::failed)
     }
 
-    /// What is known of the enrolment, or nothing where there is none.
+    /// What this board says of the enrolment, and the board's secret, or nothing where there is none.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is damaged, or was written by somebody else.
+    pub(super) fn vouched(&self) -> Result<Option<(About, Box<dyn DeviceSecret>)>, ToolError> {
+        let Some((about, text, told)) = self.read_about()? else { return Ok(None) };
+        let device = self.device(&about)?;
+        let vouched = mac(&*device, ABOUT_PURPOSE, text.as_bytes()).map_err(ToolError::failed)?;
+        if hex::encode(&vouched) != told {
+            return Err(self.damaged("was made on another board, or was changed"));
+        }
+        Ok(Some((about, device)))
+    }
+
+    /// What the file says of the enrolment, or nothing where there is none.
     ///
     /// # Errors
     /// Where the file cannot be read or is damaged.
     pub(super) fn about(&self) -> Result<Option<About>, ToolError> {
+        Ok(self.read_about()?.map(|(about, ..)| about))
+    }
+
+    /// What the file says, the text of that, and who vouches for it.
+    fn read_about(&self) -> Result<Option<(About, String, String)>, ToolError> {
         let path = self.about_path();
         if !self.is_enrolled() {
             return Ok(None);
         }
-        let damaged = || {
-            ToolError::failed(format!(
-                "{} is damaged: `goodwatt key enroll --words` makes it anew",
-                path.display()
-            ))
-        };
+        let damaged = || self.damaged("is damaged");
         let read =
             File::open(&path).and_then(|file| io::read_to_string(io::Read::take(file, ABOUT_MOST)));
         match read {
-            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|_| damaged()),
+            Ok(all) => {
+                let (text, told) = all.split_once('\n').ok_or_else(damaged)?;
+                let about: About = serde_json::from_str(text).map_err(|_| damaged())?;
+                // It is shown as an account, and names a file of an unlocked key.
+                about.address.parse::<PublicKey>().map_err(|_| damaged())?;
+                let told = told.strip_suffix('\n').ok_or_else(damaged)?;
+                Ok(Some((about, text.to_owned(), told.to_owned())))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged()),
             Err(error) => Err(ToolError::failed(format!("{}: {error}", path.display()))),
         }
@@ -161,6 +199,8 @@ impl Place {
     ) -> Result<(), ToolError> {
         self.throttle().reset(device).map_err(ToolError::failed)?;
         let text = serde_json::to_string(about).map_err(ToolError::failed)?;
+        let vouched = mac(device, ABOUT_PURPOSE, text.as_bytes()).map_err(ToolError::failed)?;
+        let text = format!("{text}\n{}\n", hex::encode(&vouched));
         durable::write(&self.about_path(), text.as_bytes()).map_err(|error| self.failed(&error))?;
         wrapped.store(&self.root(), device).map_err(ToolError::failed)
     }
@@ -175,22 +215,56 @@ impl Place {
         for path in [self.root(), self.device_path(), self.about_path(), self.tries_path(), seen] {
             // What an interrupted writing left goes, too.
             for path in [path.with_extension("new"), path] {
-                match durable::destroy(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(ToolError::failed(format!("{}: {error}", path.display())));
-                    }
-                    _ => {}
-                }
+                destroy(&path)?;
             }
         }
         match std::fs::remove_dir(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed(&error)),
-            _ => Ok(was),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // What somebody else put there is theirs; nothing of the key is left.
+                note(&format!("{} stays: {error}", self.folder.display()));
+            }
+            _ => {}
         }
+        Ok(was)
+    }
+
+    /// Keeps other programs of ours from this enrolment while the file is held: tries are counted one
+    /// by one.
+    ///
+    /// # Errors
+    /// Where another one is at it.
+    pub(super) fn hold(&self) -> Result<File, ToolError> {
+        let folder = File::open(&self.folder).map_err(|error| self.failed(&error))?;
+        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(folder),
+            Err(Errno::WOULDBLOCK) => Err(ToolError::failed(format!(
+                "another goodwatt is at the key in {}: wait until it has ended",
+                self.folder.display()
+            ))),
+            Err(error) => Err(self.failed(&error.into())),
+        }
+    }
+
+    fn damaged(&self, what: &str) -> ToolError {
+        let path = self.about_path();
+        ToolError::failed(format!(
+            "{} {what}: `goodwatt key enroll --words` makes it anew",
+            path.display()
+        ))
     }
 
     fn failed(&self, error: &io::Error) -> ToolError {
         ToolError::failed(format!("{}: {error}", self.folder.display()))
+    }
+}
+
+/// Destroys a file, if it is there.
+fn destroy(path: &Path) -> Result<(), ToolError> {
+    match durable::destroy(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(ToolError::failed(format!("{}: {error}", path.display())))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use goodwatt_fingerprint::device::DeviceSecret;
 use goodwatt_fingerprint::throttle::{TRIES, ThrottleError};
 use goodwatt_fingerprint::wrap::Wrapped;
 use serde::Serialize;
@@ -12,7 +11,7 @@ use super::super::context::Context;
 use super::super::error::ToolError;
 use super::super::output::note;
 use super::kept;
-use super::opening::{buying_text, not_enrolled, now, opens_with};
+use super::opening::{buying_text, not_enrolled, now, opens_with, stop_buying};
 use super::place::Place;
 use super::questions::ask;
 use super::stop::Stop;
@@ -42,10 +41,15 @@ pub(in crate::tool) fn revoke(context: &Context, yes: bool) -> Result<(), ToolEr
         }
     }
     let address = place.about().ok().flatten().map(|about| about.address);
+    let _held = place.hold()?;
     let revoked = stop.whole("stopped; the key is revoked", || {
-        let revoked = place.revoke()?;
-        address.as_deref().map(kept::forget).transpose()?;
-        Ok(Revoked { revoked })
+        // What was unlocked goes first: it opens without a finger.
+        match &address {
+            Some(address) => drop(kept::forget(address)?),
+            None => kept::forget_all()?,
+        }
+        stop_buying(context)?;
+        Ok(Revoked { revoked: place.revoke()? })
     })?;
     let text = |page: &mut String| writeln!(page, "revoked: the finger opens nothing any more");
     Ok(context.output.print(&revoked, text)?)
@@ -111,11 +115,10 @@ fn buying(context: &Context) -> Result<Option<Buying>, ToolError> {
 }
 
 fn look(place: &Place, status: &mut KeyStatus) -> Result<(), ToolError> {
-    let about = place.about()?.ok_or_else(|| not_enrolled(place))?;
-    status.unlocked_seconds = kept::left(&about.address).unwrap_or(Duration::ZERO).as_secs();
+    let (about, device) = place.vouched()?.ok_or_else(|| not_enrolled(place))?;
+    status.unlocked_seconds = kept::left(&about.address)?.unwrap_or(Duration::ZERO).as_secs();
     status.address = Some(about.address.clone());
     status.port.clone_from(&about.port);
-    let device: Box<dyn DeviceSecret> = place.device(&about)?;
     let wrapped = Wrapped::load(&place.root(), &*device).map_err(ToolError::failed)?;
     status.opens_with = Some(opens_with(wrapped.mode()));
     status.device = Some(device.name());
