@@ -33,9 +33,13 @@ pub struct Minutia {
 }
 
 impl Minutia {
-    /// Whether its numbers are numbers.
-    pub(crate) fn is_finite(&self) -> bool {
-        [self.x, self.y, self.angle, self.quality].into_iter().all(f32::is_finite)
+    /// Whether it can be of an image of this size, in pixels.
+    pub(crate) fn is_of(&self, width: usize, height: usize) -> bool {
+        let within = |value: f32, most: f32| (0.0..=most).contains(&value);
+        within(self.x, width as f32)
+            && within(self.y, height as f32)
+            && within(self.angle, TAU)
+            && within(self.quality, 1.0)
     }
 
     /// Distance to another one in pixels, squared.
@@ -69,4 +73,21 @@ pub(crate) fn wrap(angle: f32) -> f32 {
 pub(crate) fn along(direction: f32, towards: f32) -> f32 {
     let turn = if difference(direction, towards).abs() > PI / 2.0 { PI } else { 0.0 };
     wrap(direction + turn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_image_has_is_told() {
+        let sound = Minutia { x: 9.5, y: 0.0, angle: 1.0, quality: 0.5, kind: Kind::Fork };
+        assert!(sound.is_of(10, 10) && !sound.is_of(9, 10));
+        for wrong in [-1.0, f32::NAN, f32::INFINITY, 1e30] {
+            assert!(!Minutia { x: wrong, ..sound }.is_of(10, 10), "{wrong}");
+            assert!(!Minutia { y: wrong, ..sound }.is_of(10, 10), "{wrong}");
+            assert!(!Minutia { angle: wrong, ..sound }.is_of(10, 10), "{wrong}");
+            assert!(!Minutia { quality: wrong, ..sound }.is_of(10, 10), "{wrong}");
+        }
+    }
 }

@@ -8,9 +8,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
 use zeroize::Zeroizing;
 
 use crate::extract::{Reading, extract};
@@ -19,6 +21,8 @@ use crate::minutia::MINUTIAE_MAX;
 
 /// Seconds of a core that a child may take: an image takes a fraction of one, on a Raspberry Pi 4 too.
 const CPU_SECONDS: u64 = 20;
+/// Longest that a child may be at it, also where it only waits.
+const WALL: Duration = Duration::from_secs(60);
 /// Addresses that a child may have, program and libraries included: ten times what it takes.
 const MEMORY_BYTES: u64 = 256 << 20;
 /// Most bytes a child answers: an image of the largest size is all ridges.
@@ -70,12 +74,16 @@ pub fn read(program: &Path, arguments: &[&str], image: &Image) -> Result<Answer,
     let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(WorkerError::Nonsense);
     };
+    let ends_in_time = bound_wall(&child, WALL);
     let head = [image.width() as u16, image.height() as u16].map(u16::to_be_bytes).concat();
     // A child that dies early breaks the pipe; its end says more than that.
     let written = input.write_all(&head).and_then(|()| input.write_all(image.pixels()));
     drop(input);
     let mut bytes = Zeroizing::new(Vec::new());
-    output.take(ANSWER_MAX).read_to_end(&mut bytes)?;
+    let heard = output.take(ANSWER_MAX).read_to_end(&mut bytes);
+    // Before its number can become another process's.
+    ends_in_time();
+    heard?;
     let status = child.wait()?;
     if !status.success() {
         return Err(WorkerError::Ended(status));
@@ -84,10 +92,27 @@ pub fn read(program: &Path, arguments: &[&str], image: &Image) -> Result<Answer,
     let answer: Answer = postcard::from_bytes(&bytes).map_err(|_| WorkerError::Nonsense)?;
     let print = &answer.reading.print;
     let sound = print.minutiae.len() <= MINUTIAE_MAX
-        && print.minutiae.iter().all(crate::minutia::Minutia::is_finite)
+        && print.minutiae.iter().all(|minutia| minutia.is_of(image.width(), image.height()))
         && print.coverage.squares.len()
             == print.coverage.width.saturating_mul(print.coverage.height);
     sound.then_some(answer).ok_or(WorkerError::Nonsense)
+}
+
+/// Kills a child after a while, unless what is given back is called before.
+fn bound_wall(child: &Child, wall: Duration) -> impl FnOnce() + use<> {
+    let pid = Pid::from_child(child);
+    let (done, waits) = mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if waits.recv_timeout(wall) == Err(RecvTimeoutError::Timeout) {
+            // It is our child, and not waited for: at worst it has ended by itself.
+            drop(kill_process(pid, Signal::KILL));
+        }
+    });
+    move || {
+        drop(done);
+        // It does nothing that panics.
+        drop(watch.join());
+    }
 }
 
 /// What the child does.
@@ -177,4 +202,20 @@ fn lock_in() -> Result<(), WorkerError> {
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn lock_in() -> Result<(), WorkerError> {
     Err(WorkerError::Sandbox("images are read on 64-bit boards only".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_only_waits_is_ended() {
+        let mut child = Command::new("sleep").arg("1000").spawn().expect("it is everywhere");
+        let ends_in_time = bound_wall(&child, Duration::from_millis(10));
+        assert!(!child.wait().expect("our child").success());
+        ends_in_time();
+        let mut child = Command::new("true").spawn().expect("it is everywhere");
+        bound_wall(&child, WALL)();
+        assert!(child.wait().expect("our child").success());
+    }
 }

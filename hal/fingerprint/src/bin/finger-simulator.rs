@@ -44,6 +44,9 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == "--help") {
+        return end(0, USAGE);
+    }
     let Some(options) = parse(std::env::args().skip(1)) else {
         return end(2, &format!("finger-simulator: not understood\n{USAGE}"));
     };
