@@ -105,7 +105,7 @@ fn bound_wall(child: &Child, wall: Duration) -> impl FnOnce() + use<> {
     let watch = std::thread::spawn(move || {
         if waits.recv_timeout(wall) == Err(RecvTimeoutError::Timeout) {
             // It is our child, and not waited for: at worst it has ended by itself.
-            drop(kill_process(pid, Signal::KILL));
+            kill_process(pid, Signal::KILL).unwrap_or_default();
         }
     });
     move || {
