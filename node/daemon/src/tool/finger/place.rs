@@ -49,6 +49,9 @@ pub(super) struct About {
     pub(super) device: String,
 }
 
+/// What the board says of an enrolment, and the secret with which it says so.
+type Vouched = (About, Box<dyn DeviceSecret>);
+
 /// The files of one enrolment.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -146,7 +149,7 @@ impl Place {
     ///
     /// # Errors
     /// Where the file cannot be read, is damaged, or was written by somebody else.
-    pub(super) fn vouched(&self) -> Result<Option<(About, Box<dyn DeviceSecret>)>, ToolError> {
+    pub(super) fn vouched(&self) -> Result<Option<Vouched>, ToolError> {
         let Some((about, text, told)) = self.read_about()? else { return Ok(None) };
         let device = self.device(&about)?;
         let vouched = mac(&*device, ABOUT_PURPOSE, text.as_bytes()).map_err(ToolError::failed)?;
