@@ -25,7 +25,7 @@ pub enum SensorError {
     },
     /// The kernel talks on it.
     #[error(
-        "{port} is the serial console: take `console=serial0,115200` out of cmdline.txt, disable serial-getty@, and restart"
+        "{port} is the serial console: on the SD-card image `port = \"header\"` under [finger] in goodwatt.toml frees it; elsewhere take `console=serial0,115200` out of cmdline.txt, disable serial-getty@, and restart"
     )]
     Console {
         /// Its path.
