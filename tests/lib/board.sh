@@ -66,7 +66,7 @@ finish() {
         [[ $status -ne 0 ]] || rm -rf "${BOARDS:?}/$board"
     done
     [[ -z $WIRE ]] || ip netns delete "$WIRE"
-    [[ -z $SENSOR_PID ]] || kill "$SENSOR_PID"
+    [[ -z $SENSOR_PID ]] || kill "$SENSOR_PID" 2>/dev/null || true
 }
 each_board() { local board; for board in $ALL_BOARDS; do "$1" "$board"; done; }
 fail() { echo "FAIL: $1" >&2; return 1; }
