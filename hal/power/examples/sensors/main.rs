@@ -21,8 +21,11 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 /// How far the joules may be off.
 const PERCENT_MAX: f64 = 1.0;
-/// Reads of each sensor, one a second: those of the trace, and some before and after it.
-const READS: u64 = 68;
+/// Reads of each sensor: those of the trace, and some before and after it.
+const READS: u64 = 66;
+/// Between two reads. Drivers of hwmon keep what they read for a second (ltc4245: `HZ` jiffies): who
+/// asks just a second later gets every other reading twice, and misses what was between.
+const PERIOD_MILLIS: u64 = 1_050;
 
 fn main() -> ExitCode {
     let mode = std::env::args().nth(1).unwrap_or_default();
@@ -89,7 +92,8 @@ fn measure() -> Outcome {
     let start = Instant::now();
     let mut last = Vec::new();
     for read in 0..READS {
-        thread::sleep(Duration::from_secs(read).saturating_sub(start.elapsed()));
+        let due = Duration::from_millis(read * PERIOD_MILLIS);
+        thread::sleep(due.saturating_sub(start.elapsed()));
         let now = Millis::new(u64::try_from(start.elapsed().as_millis())?);
         last = meters.iter_mut().map(|meter| meter.sample(now)).collect();
     }
