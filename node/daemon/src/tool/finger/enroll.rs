@@ -76,7 +76,9 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
         Mode::Finger => Some(Glass::open(&port, &stop)?),
         Mode::Passphrase => None,
     };
-    note("Ctrl-C stops at any point, and then nothing is changed.");
+    note("Ctrl-C stops at any point; until the key is enrolled nothing is changed then.");
+    // Whoever only opened what is enrolled may be somebody who plays an image of then.
+    let anew = args.words || place.key_file.exists() || !place.is_enrolled();
     let (root, paper) = root(context, &place, args, &mut glass, &stop)?;
     let address = account_key(&root).public().to_string();
     same_key(&place, &address, args.words)?;
@@ -98,7 +100,8 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
     stop.whole("stopped; the key is enrolled", || {
         if let Some(enrolled) = &enrolled {
             // The former enrolment is of the same root: after a power cut it goes on with this list.
-            place.seen().begin(root.as_bytes(), &enrolled.prints).map_err(ToolError::failed)?;
+            let begun = place.seen().begin(root.as_bytes(), &enrolled.prints, anew);
+            begun.map_err(ToolError::failed)?;
         }
         place.commit(&wrapped, &about, &*secret)?;
         // What was unlocked before opens with another finger or PIN now.
