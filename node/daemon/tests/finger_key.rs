@@ -293,6 +293,38 @@ fn pulling_the_plug_between_any_two_writes_leaves_the_old_key_or_the_new_one() {
 }
 
 #[test]
+fn pulling_the_plug_between_any_two_moves_leaves_the_new_key() {
+    let owner = Owner::new();
+    let (address, words) = owner.enrol(&["--no-finger"], PASSPHRASE);
+    let files = ["device", "tries", "about", "root"];
+    let read = || files.map(|name| fs::read(owner.folder().join(name)).expect("it is there"));
+    let old = read();
+    let fresh = "another passphrase altogether";
+    owner.enrol_words(&words, fresh);
+    let new = read();
+    assert!(old.iter().zip(&new).all(|(old, new)| old != new), "no file serves both");
+    owner.pin(fresh);
+    for moved in 0..=files.len() {
+        fs::create_dir(owner.folder().join("next")).expect("it is not there");
+        for (at, name) in files.into_iter().enumerate() {
+            let (here, next) =
+                if at < moved { (&new[at], None) } else { (&old[at], Some(&new[at])) };
+            fs::write(owner.folder().join(name), here).expect("written");
+            if let Some(bytes) = next {
+                let path = owner.folder().join("next").join(name);
+                fs::write(&path, bytes).expect("written");
+                let private = fs::Permissions::from_mode(0o600);
+                fs::set_permissions(&path, private).expect("it is ours");
+            }
+        }
+        assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str(), "{moved} moved");
+        assert!(!owner.folder().join("next").exists(), "{moved} moved");
+    }
+    assert_eq!(owner.json(&["key", "revoke", "--yes"])["revoked"], true);
+    assert!(!owner.folder().exists());
+}
+
+#[test]
 fn ctrl_c_changes_nothing_wherever_it_comes() {
     let owner = Owner::new();
     let (address, _) = owner.enrol(&["--no-finger"], PASSPHRASE);
@@ -477,10 +509,19 @@ fn what_was_changed_on_the_card_is_told_and_the_words_mend_it() {
     owner.enrol_words(&words, PASSPHRASE);
     assert_ne!(fs::read(path("device")).expect("it is there"), planted);
     assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str());
-    // Where all is well the board's secret stays.
+    // Nor one for which the files beside it vouch: all of them may be laid there by one hand.
     let device = fs::read(path("device")).expect("it is there");
     owner.enrol_words(&words, PASSPHRASE);
-    assert_eq!(fs::read(path("device")).expect("it is there"), device);
+    let fresh = fs::read(path("device")).expect("it is there");
+    assert_ne!(fresh, device);
+    assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str());
+    // Who opens the key as it was has shown that the board's secret is its own.
+    let mut terminal = owner.terminal(&["key", "enroll", "--no-finger"]);
+    terminal.answer("Passphrase: ", PASSPHRASE);
+    type_pin(&mut terminal, PASSPHRASE);
+    type_words(&mut terminal, &words);
+    assert_eq!(terminal.end().0, Some(0));
+    assert_eq!(fs::read(path("device")).expect("it is there"), fresh);
     assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str());
 }
 
