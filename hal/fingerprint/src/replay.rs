@@ -53,7 +53,7 @@ pub enum ReplayError {
     Replayed,
     /// The list is missing, damaged, or of another root.
     #[error(
-        "{path}, the list of images that opened before, is missing or was changed: `goodwatt key enroll` makes it anew"
+        "{path}, the list of images that opened before, is missing or was changed: `goodwatt key enroll --words` makes it anew"
     )]
     Forged {
         /// The file.
@@ -86,14 +86,21 @@ impl Seen {
     }
 
     /// Takes note of the placements of an enrolment. What opened the same root before is still known:
-    /// it would open this enrolment of the same finger, too. A list of another root, or a damaged
-    /// one, is begun anew.
+    /// it would open this enrolment of the same finger, too. A list that is not there is begun; one of
+    /// another root, or a damaged one, is begun `anew` only where the root came from its words or its
+    /// key file: whoever plays an image could have damaged it.
     ///
     /// # Errors
-    /// Where it cannot be read or written.
-    pub fn begin(&self, root: &[u8; 32], enrolled: &[Print]) -> Result<(), ReplayError> {
+    /// [`ReplayError::Forged`] where it is damaged and not begun anew; others where it cannot be read
+    /// or written.
+    pub fn begin(
+        &self,
+        root: &[u8; 32],
+        enrolled: &[Print],
+        anew: bool,
+    ) -> Result<(), ReplayError> {
         let mut captures = match self.load(root) {
-            Err(ReplayError::Forged { .. }) => Captures(Vec::new()),
+            Err(ReplayError::Forged { .. }) if anew || !self.path.exists() => Captures(Vec::new()),
             before => before?,
         };
         captures.0.extend(enrolled.iter().map(|print| print.minutiae.clone()));
@@ -278,7 +285,7 @@ mod tests {
         let (seen, root) = (Seen::at(&path), [7; 32]);
         let prints = prints(CAPTURES as u64 + 1);
         let (first, later) = prints.split_first().expect("some");
-        seen.begin(&root, std::slice::from_ref(first)).expect("stored");
+        seen.begin(&root, std::slice::from_ref(first), false).expect("stored");
         assert!(matches!(seen.admit(&root, first), Err(ReplayError::Replayed)));
         let length = std::fs::metadata(&path).expect("it is there").len();
         for print in later {
@@ -294,13 +301,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (seen, root) = (Seen::at(&folder.path().join("seen")), [7; 32]);
         let prints = prints(3);
-        seen.begin(&root, &prints[..1]).expect("stored");
+        seen.begin(&root, &prints[..1], false).expect("stored");
         seen.admit(&root, &prints[1]).expect("a new placement");
-        seen.begin(&root, &prints[2..]).expect("stored");
+        seen.begin(&root, &prints[2..], false).expect("stored");
         for print in &prints {
             assert!(matches!(seen.admit(&root, print), Err(ReplayError::Replayed)));
         }
-        seen.begin(&[8; 32], &prints[..1]).expect("stored");
+        let other = seen.begin(&[8; 32], &prints[..1], false);
+        assert!(matches!(other, Err(ReplayError::Forged { .. })), "nothing vouches for the root");
+        seen.begin(&[8; 32], &prints[..1], true).expect("stored");
         seen.admit(&[8; 32], &prints[1]).expect("nothing is known of another root");
     }
 
@@ -312,7 +321,7 @@ mod tests {
         let prints = prints(2);
         let forged = |root| matches!(seen.admit(root, &prints[1]), Err(ReplayError::Forged { .. }));
         assert!(forged(&root), "nothing is there");
-        seen.begin(&root, &prints[..1]).expect("stored");
+        seen.begin(&root, &prints[..1], false).expect("stored");
         assert!(forged(&[8; 32]), "another root");
         let whole = std::fs::read(&path).expect("it is there");
         // Ends, and one byte in a hundred of the rest: all of them take minutes.

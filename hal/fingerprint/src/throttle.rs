@@ -27,6 +27,19 @@ pub struct Tries {
     pub last: u64,
 }
 
+impl Tries {
+    /// Seconds to wait at a time in seconds since 1970, before the next try. Where the clock was set
+    /// back that is the whole wait.
+    #[must_use]
+    pub fn wait(self, now: u64) -> u64 {
+        let delay = match self.wrong.min(TRIES) {
+            0 => 0,
+            wrong => DELAYS[wrong as usize - 1],
+        };
+        delay.saturating_sub(now.saturating_sub(self.last))
+    }
+}
+
 /// Why no try is made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -118,19 +131,14 @@ impl Throttle {
         if before.wrong >= TRIES {
             return Err(ThrottleError::WordsOnly);
         }
-        let delay = match before.wrong {
-            0 => 0,
-            wrong => DELAYS[wrong as usize - 1],
-        };
         if now < before.last {
             // The clock was set back: the wait begins anew rather than to last for years.
             self.store(Tries { last: now, ..before }, device)?;
         }
-        let waited = now.saturating_sub(before.last);
-        if waited < delay {
-            return Err(ThrottleError::Wait { wrong: before.wrong, seconds: delay - waited });
+        match before.wait(now) {
+            0 => Ok(before),
+            seconds => Err(ThrottleError::Wait { wrong: before.wrong, seconds }),
         }
-        Ok(before)
     }
 
     /// Counts a try that is about to be made, at a time in seconds since 1970.

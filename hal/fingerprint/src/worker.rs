@@ -12,7 +12,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
+use rustix::io::retry_on_intr;
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, kill_process, setrlimit, waitid,
+};
 use zeroize::Zeroizing;
 
 use crate::extract::{Reading, extract};
@@ -62,6 +65,15 @@ pub enum WorkerError {
 /// # Errors
 /// Where it cannot be started, dies, or gives no sensible answer.
 pub fn read(program: &Path, arguments: &[&str], image: &Image) -> Result<Answer, WorkerError> {
+    read_within(WALL, program, arguments, image)
+}
+
+fn read_within(
+    wall: Duration,
+    program: &Path,
+    arguments: &[&str],
+    image: &Image,
+) -> Result<Answer, WorkerError> {
     let mut child = Command::new(program)
         .args(arguments)
         .env_clear()
@@ -74,16 +86,19 @@ pub fn read(program: &Path, arguments: &[&str], image: &Image) -> Result<Answer,
     let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(WorkerError::Nonsense);
     };
-    let ends_in_time = bound_wall(&child, WALL);
+    let ends_in_time = bound_wall(&child, wall);
     let head = [image.width() as u16, image.height() as u16].map(u16::to_be_bytes).concat();
     // A child that dies early breaks the pipe; its end says more than that.
     let written = input.write_all(&head).and_then(|()| input.write_all(image.pixels()));
     drop(input);
     let mut bytes = Zeroizing::new(Vec::new());
     let heard = output.take(ANSWER_MAX).read_to_end(&mut bytes);
-    // Before its number can become another process's.
+    // Also one that says no more may go on; it keeps its number until it is waited for below, so
+    // that no other process can be meant.
+    let ended = await_end(&child);
     ends_in_time();
     heard?;
+    ended?;
     let status = child.wait()?;
     if !status.success() {
         return Err(WorkerError::Ended(status));
@@ -113,6 +128,13 @@ fn bound_wall(child: &Child, wall: Duration) -> impl FnOnce() + use<> {
         // It does nothing that panics.
         drop(watch.join());
     }
+}
+
+/// Waits until a child has ended, and leaves its status to be asked for.
+fn await_end(child: &Child) -> io::Result<()> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    retry_on_intr(|| waitid(WaitId::Pid(Pid::from_child(child)), options))?;
+    Ok(())
 }
 
 /// What the child does.
@@ -217,5 +239,14 @@ mod tests {
         let mut child = Command::new("true").spawn().expect("it is everywhere");
         bound_wall(&child, WALL)();
         assert!(child.wait().expect("our child").success());
+    }
+
+    #[test]
+    fn a_child_that_says_nothing_more_is_ended_all_the_same() {
+        let image = Image::new(64, 64, vec![0; 64 * 64]).expect("an image");
+        let silent = ["-c", "exec sleep 20 >&-"];
+        let wall = Duration::from_millis(500);
+        let answer = read_within(wall, Path::new("/bin/sh"), &silent, &image);
+        assert!(matches!(answer, Err(WorkerError::Ended(_))), "{answer:?}");
     }
 }

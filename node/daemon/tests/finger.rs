@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -25,11 +26,17 @@ fn an_image_is_read_in_the_locked_process_and_drawn() {
     let folder = tempfile::tempdir().expect("a folder");
     let image = Finger::grow(2_000).place(1, &Placement::usual());
     write(&image, &folder.path().join("print.png"));
+    // One that was there, for all to read, is its owner's alone from then on.
+    let picture = folder.path().join("print.svg");
+    std::fs::write(&picture, "").expect("written");
+    std::fs::set_permissions(&picture, std::fs::Permissions::from_mode(0o644)).expect("ours");
     let shown = goodwatt(&["finger", "show", "print.png", "print.svg"], folder.path());
     let text = String::from_utf8_lossy(&shown.stdout);
     assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
     assert!(text.starts_with("print.svg: ") && text.contains(" minutiae, quality "), "{text}");
-    let picture = std::fs::read_to_string(folder.path().join("print.svg")).expect("a picture");
+    let mode = std::fs::metadata(&picture).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let picture = std::fs::read_to_string(&picture).expect("a picture");
     assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
     assert!(picture.matches("<circle ").count() > 20);
 }

@@ -293,6 +293,38 @@ fn pulling_the_plug_between_any_two_writes_leaves_the_old_key_or_the_new_one() {
 }
 
 #[test]
+fn pulling_the_plug_between_any_two_moves_leaves_the_new_key() {
+    let owner = Owner::new();
+    let (address, words) = owner.enrol(&["--no-finger"], PASSPHRASE);
+    let files = ["device", "tries", "about", "root"];
+    let read = || files.map(|name| fs::read(owner.folder().join(name)).expect("it is there"));
+    let old = read();
+    let fresh = "another passphrase altogether";
+    owner.enrol_words(&words, fresh);
+    let new = read();
+    assert!(old.iter().zip(&new).all(|(old, new)| old != new), "no file serves both");
+    owner.pin(fresh);
+    for moved in 0..=files.len() {
+        fs::create_dir(owner.folder().join("next")).expect("it is not there");
+        for (at, name) in files.into_iter().enumerate() {
+            let (here, next) =
+                if at < moved { (&new[at], None) } else { (&old[at], Some(&new[at])) };
+            fs::write(owner.folder().join(name), here).expect("written");
+            if let Some(bytes) = next {
+                let path = owner.folder().join("next").join(name);
+                fs::write(&path, bytes).expect("written");
+                let private = fs::Permissions::from_mode(0o600);
+                fs::set_permissions(&path, private).expect("it is ours");
+            }
+        }
+        assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str(), "{moved} moved");
+        assert!(!owner.folder().join("next").exists(), "{moved} moved");
+    }
+    assert_eq!(owner.json(&["key", "revoke", "--yes"])["revoked"], true);
+    assert!(!owner.folder().exists());
+}
+
+#[test]
 fn ctrl_c_changes_nothing_wherever_it_comes() {
     let owner = Owner::new();
     let (address, _) = owner.enrol(&["--no-finger"], PASSPHRASE);
@@ -461,7 +493,12 @@ fn what_was_changed_on_the_card_is_told_and_the_words_mend_it() {
     }
     // Nor is what it names the path of a file.
     fs::write(path("about"), text.replace(&address, "../../owner")).expect("written");
+    fs::write(path("about"), &text).expect("written");
+    owner.json(&["key", "unlock"]);
+    assert!(owner.unlocked(&address).exists());
+    fs::write(path("about"), text.replace(&address, "../../owner")).expect("written");
     has(&owner.tool(&["key", "lock"]).with(1).err, &["about is damaged", "--words"]);
+    assert!(!owner.unlocked(&address).exists(), "it is locked nevertheless");
     fs::write(path("about"), &text).expect("written");
     fs::remove_file(path("tries")).expect("it was there");
     has(&owner.tool(&["key", "unlock"]).with(1).err, &["tries", "was changed", "--words"]);
@@ -472,10 +509,19 @@ fn what_was_changed_on_the_card_is_told_and_the_words_mend_it() {
     owner.enrol_words(&words, PASSPHRASE);
     assert_ne!(fs::read(path("device")).expect("it is there"), planted);
     assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str());
-    // Where all is well the board's secret stays.
+    // Nor one for which the files beside it vouch: all of them may be laid there by one hand.
     let device = fs::read(path("device")).expect("it is there");
     owner.enrol_words(&words, PASSPHRASE);
-    assert_eq!(fs::read(path("device")).expect("it is there"), device);
+    let fresh = fs::read(path("device")).expect("it is there");
+    assert_ne!(fresh, device);
+    assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str());
+    // Who opens the key as it was has shown that the board's secret is its own.
+    let mut terminal = owner.terminal(&["key", "enroll", "--no-finger"]);
+    terminal.answer("Passphrase: ", PASSPHRASE);
+    type_pin(&mut terminal, PASSPHRASE);
+    type_words(&mut terminal, &words);
+    assert_eq!(terminal.end().0, Some(0));
+    assert_eq!(fs::read(path("device")).expect("it is there"), fresh);
     assert_eq!(owner.json(&["key", "unlock"])["address"], address.as_str());
 }
 
@@ -492,9 +538,19 @@ fn an_unlocked_key_is_gone_after_its_time_and_with_a_revocation() {
     assert_eq!(owner.json(&["key", "status"])["unlocked_seconds"], 0);
     assert!(!kept.exists(), "who looks at it ends it");
 
-    // Revoking ends it also where nobody knows any more whose key it is, or somebody left a file.
+    // Also where the enrolment is damaged, and whoever's it was.
     owner.json(&["key", "unlock"]);
-    fs::write(owner.folder().join("about"), "{}").expect("written");
+    fs::File::open(&kept).and_then(|file| file.set_modified(old)).expect("it is ours");
+    let about = owner.folder().join("about");
+    let text = fs::read_to_string(&about).expect("it is there");
+    fs::write(&about, "{}").expect("written");
+    assert!(owner.json(&["key", "status"])["fault"].is_string());
+    assert!(!kept.exists(), "who looks at a damaged one ends it, too");
+
+    // Revoking ends it also where nobody vouches for whose key it is, or somebody left a file.
+    fs::write(&about, &text).expect("written");
+    owner.json(&["key", "unlock"]);
+    fs::write(&about, text.replace(&address, ADDRESS_7F)).expect("written");
     fs::write(owner.folder().join("notes.txt"), "mine").expect("written");
     has(&owner.tool(&["key", "revoke", "--yes"]).with(0).err, &["owner.finger stays"]);
     assert!(!kept.exists());
@@ -516,6 +572,48 @@ fn two_at_one_key_do_not_share_a_try() {
     first.keys(&format!("{PASSPHRASE}\n"));
     assert_eq!(first.end().0, Some(0));
     has(&owner.tool(&["key", "unlock"]).with(1).err, &["9 of 10 tries are left"]);
+}
+
+#[test]
+fn a_look_at_the_status_writes_no_counter() {
+    let owner = Owner::new();
+    owner.enrol(&["--no-finger"], PASSPHRASE);
+    let clock = FakeClock::new(&owner.home);
+    let pin = owner.pin("a wrong passphrase");
+    let tool = |args: &[&str]| run(owner.command(args).envs(clock.environment()), "");
+    let pin = pin.to_str().expect("letters");
+    clock.set(1_000);
+    for left in [9, 8, 7] {
+        let says = format!("{left} of 10 tries are left");
+        has(&tool(&["--passphrase-file", pin, "key", "unlock"]).with(1).err, &[&says]);
+    }
+    let tries = || fs::read(owner.folder().join("tries")).expect("it is there");
+    let before = tries();
+    clock.set(0);
+    assert_eq!(tool(&["--json", "key", "status"]).json()["wait_seconds"], 2);
+    assert!(tries() == before, "two at once would take a try back");
+}
+
+#[test]
+fn an_image_that_opened_opens_nothing_after_enrolling_again() {
+    let owner = Owner::new();
+    let (address, words) = owner.enrol_finger(&Sensor::of(OWN));
+    let opens = |from: &str| {
+        let sensor = Sensor::start(&["--finger", OWN, "--from", from]);
+        owner.tool(&["--json", "key", "unlock", "--port", sensor.port()])
+    };
+    assert_eq!(opens("100").json()["address"], address.as_str());
+    let later = Sensor::start(&["--finger", OWN, "--from", "200"]);
+    let mut terminal = owner.terminal(&["key", "enroll", "--words", "--port", later.port()]);
+    terminal.answer("several:", &words.join(" "));
+    type_pin(&mut terminal, PIN);
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(0), "{shown}");
+    has(&opens("100").with(1).err, &["this very image was here before"]);
+    assert_eq!(opens("300").json()["address"], address.as_str());
+    // Without its list nothing opens, and the remedy that is named is one.
+    fs::remove_file(owner.folder().join("seen")).expect("it was there");
+    has(&opens("400").with(1).err, &["is missing or was changed", "goodwatt key enroll --words"]);
 }
 
 #[test]

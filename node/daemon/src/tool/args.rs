@@ -344,7 +344,7 @@ of no use after its time. Without `unlock` each payment asks for finger and PIN.
 const ENROLL_HELP: &str = "\
 Enrolled is the key in the key file, else the one enrolled before (opened with its finger and PIN,
 or with its 24 words: --words), else a new one. The address stays. Nothing is enrolled before four
-of the 24 words were typed back, and Ctrl-C changes nothing.
+of the 24 words were typed back, and Ctrl-C before that changes nothing.
 
 Files: a folder beside the key file, owner.finger beside owner.key. Where there is no key file any
 more, `goodwatt` takes the enrolled key wherever it needs the owner's.

@@ -10,9 +10,9 @@ mod state;
 mod stop;
 
 use std::fmt::Write;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufReader, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -157,8 +157,17 @@ fn print(context: &Context, file: &Path, answer: &Answer) -> Result<(), ToolErro
 
 /// A file for its owner's eyes only: a print is a part of somebody.
 fn create(path: &Path) -> Result<File, ToolError> {
-    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.map_err(|error| ToolError::failed(format!("{}: {error}", path.display())))
+    let opened = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let closed_to_others = |file: File| {
+        // One that was there before; a pipe or a device stays as it is.
+        if file.metadata()?.is_file() {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        Ok(file)
+    };
+    opened
+        .and_then(closed_to_others)
+        .map_err(|error| ToolError::failed(format!("{}: {error}", path.display())))
 }
 
 /// Reads an image in a locked process.

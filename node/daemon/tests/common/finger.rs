@@ -124,9 +124,8 @@ impl Owner {
         (address.lines().next().expect("a line").to_owned(), words)
     }
 
-    /// Enrols a new key with a finger.
-    #[track_caller]
     /// Enrols the key of these words anew, under a passphrase.
+    #[track_caller]
     pub(crate) fn enrol_words(&self, words: &[String], passphrase: &str) {
         let mut terminal = self.terminal(&["key", "enroll", "--words", "--no-finger"]);
         terminal.answer("several:", &words.join(" "));

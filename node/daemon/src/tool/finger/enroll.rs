@@ -63,7 +63,8 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
     // Whoever has the words may mend an enrolment that nobody vouches for any more.
     let before = if args.words { place.vouched().ok().flatten() } else { place.vouched()? };
     let before = before.map(|(about, _)| about);
-    let device_stays = before.is_some();
+    // Whoever types the words takes nothing for granted that lies there.
+    let device_stays = before.is_some() && !args.words;
     let device = device(before.as_ref(), args.device)?;
     let port = args.port.clone().or_else(|| before?.port);
     let port = port.unwrap_or_else(|| FINGER_PORT.to_owned());
@@ -76,7 +77,9 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
         Mode::Finger => Some(Glass::open(&port, &stop)?),
         Mode::Passphrase => None,
     };
-    note("Ctrl-C stops at any point, and then nothing is changed.");
+    note("Ctrl-C stops at any point; until the key is enrolled nothing is changed then.");
+    // Whoever only opened what is enrolled may be somebody who plays an image of then.
+    let anew = args.words || place.key_file.exists() || !place.is_enrolled();
     let (root, paper) = root(context, &place, args, &mut glass, &stop)?;
     let address = account_key(&root).public().to_string();
     same_key(&place, &address, args.words)?;
@@ -85,8 +88,8 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
     let pin = new_pin(mode)?;
     backup(&root, paper)?;
 
+    let _held = place.begin()?;
     let secret = place.make_device(device, device_stays)?;
-    let _held = place.hold()?;
     let vault = enrolled.as_ref().map(|enrolled| &enrolled.locked);
     let wrapped = Wrapped::seal(root.as_bytes(), pin.as_bytes(), &*secret, vault);
     let wrapped = wrapped.map_err(ToolError::failed)?;
@@ -98,7 +101,8 @@ pub(in crate::tool) fn enroll(context: &Context, args: &EnrollArgs) -> Result<()
     stop.whole("stopped; the key is enrolled", || {
         if let Some(enrolled) = &enrolled {
             // The former enrolment is of the same root: after a power cut it goes on with this list.
-            place.seen().begin(root.as_bytes(), &enrolled.prints).map_err(ToolError::failed)?;
+            let begun = place.seen().begin(root.as_bytes(), &enrolled.prints, anew);
+            begun.map_err(ToolError::failed)?;
         }
         place.commit(&wrapped, &about, &*secret)?;
         // What was unlocked before opens with another finger or PIN now.
@@ -172,7 +176,7 @@ fn root<'a>(
 /// # Errors
 /// Where there is one.
 pub(in crate::tool) fn may_stand_beside(file: &Path, address: &str) -> Result<(), ToolError> {
-    same_key(&Place::beside(file), address, false)
+    same_key(&Place::beside(file)?, address, false)
 }
 
 /// An enrolment never takes the place of one of another key. Whoever has typed the words may mend

@@ -32,7 +32,7 @@ pub(super) fn keep(seed: Seed, address: &str) -> Result<bool, ToolError> {
     let Some(folder) = folder() else { return Ok(false) };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
     made.map_err(|error| ToolError::failed(format!("{}: {error}", folder.display())))?;
-    if !std::fs::symlink_metadata(&folder).is_ok_and(|told| is_private(&told)) {
+    if private_folder().is_none() {
         return Err(ToolError::failed(format!(
             "others may use {}: remove it, and unlock again",
             folder.display()
@@ -59,22 +59,21 @@ pub(super) fn key(address: &str) -> Result<Option<SigningKey>, ToolError> {
     Ok(Some(SigningKey::from_seed(seed.as_bytes())))
 }
 
-/// How long an account stays unlocked; a key whose time is over is destroyed. A clock that was set back
-/// ends it.
+/// How long an account stays unlocked. Keys whose time is over are destroyed, of whatever account.
 ///
 /// # Errors
-/// Where it is over and cannot be removed.
+/// Where one is over and cannot be removed.
 pub(super) fn left(address: &str) -> Result<Option<Duration>, ToolError> {
-    let remaining = || {
-        let told = std::fs::symlink_metadata(file_of(&folder()?, address)).ok()?;
-        let age = SystemTime::now().duration_since(told.modified().ok()?).ok()?;
-        LIFE.checked_sub(age).filter(|left| !left.is_zero())
-    };
-    let left = remaining();
-    if left.is_none() {
-        forget(address)?;
-    }
-    Ok(left)
+    end_old()?;
+    Ok(folder().and_then(|folder| remaining(&file_of(&folder, address))))
+}
+
+/// Destroys the unlocked keys whose time is over.
+///
+/// # Errors
+/// Where one cannot be removed.
+pub(super) fn end_old() -> Result<(), ToolError> {
+    sweep(|path| remaining(path).is_none())
 }
 
 /// Destroys all unlocked keys.
@@ -82,11 +81,28 @@ pub(super) fn left(address: &str) -> Result<Option<Duration>, ToolError> {
 /// # Errors
 /// Where one cannot be removed.
 pub(super) fn forget_all() -> Result<(), ToolError> {
-    let Some(folder) = folder() else { return Ok(()) };
-    let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        durable::destroy(&path)
-            .map_err(|error| ToolError::failed(format!("{}: {error}", path.display())))?;
+    sweep(|_| true)
+}
+
+/// How long a key is of use still. A clock that was set back ends it.
+fn remaining(path: &Path) -> Option<Duration> {
+    let told = std::fs::symlink_metadata(path).ok()?;
+    let age = SystemTime::now().duration_since(told.modified().ok()?).ok()?;
+    LIFE.checked_sub(age).filter(|left| !left.is_zero())
+}
+
+/// Destroys the unlocked keys that are to go; what else lies there is somebody else's.
+fn sweep(goes: impl Fn(&Path) -> bool) -> Result<(), ToolError> {
+    let Some(entries) = private_folder().and_then(|folder| std::fs::read_dir(folder).ok()) else {
+        return Ok(());
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_key = path.extension().is_some_and(|name| name == "key" || name == "new")
+            && entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_key && goes(&path) {
+            destroy(&path)?;
+        }
     }
     Ok(())
 }
@@ -96,9 +112,12 @@ pub(super) fn forget_all() -> Result<(), ToolError> {
 /// # Errors
 /// Where it cannot be removed.
 pub(super) fn forget(address: &str) -> Result<bool, ToolError> {
-    let Some(folder) = folder() else { return Ok(false) };
-    let path = file_of(&folder, address);
-    match durable::destroy(&path) {
+    private_folder().map_or(Ok(false), |folder| destroy(&file_of(&folder, address)))
+}
+
+/// Destroys a file; gives whether it was there.
+fn destroy(path: &Path) -> Result<bool, ToolError> {
+    match durable::destroy(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(ToolError::failed(format!("{}: {error}", path.display()))),
@@ -120,6 +139,12 @@ fn folder() -> Option<PathBuf> {
         .filter(|folder| folder.is_absolute() && is_memory(folder))
         .map(|folder| folder.join("goodwatt-unlocked"))
         .next()
+}
+
+/// The folder, where it is there and nobody else may write in it: a link there would have another
+/// file destroyed.
+fn private_folder() -> Option<PathBuf> {
+    folder().filter(|folder| std::fs::symlink_metadata(folder).is_ok_and(|told| is_private(&told)))
 }
 
 fn is_memory(folder: &Path) -> bool {

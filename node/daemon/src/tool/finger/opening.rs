@@ -219,7 +219,12 @@ fn start_buying(context: &Context, seed: &Seed) -> Result<Buying, ToolError> {
 /// Where it does not open.
 pub(in crate::tool) fn owner_key(context: &Context) -> Result<Option<SigningKey>, ToolError> {
     let place = Place::of(context)?;
-    let Some(about) = place.about()? else { return Ok(None) };
+    let vouched = match place.vouched() {
+        // An enrolment that is damaged is in no key file's way.
+        Err(_) if place.key_file.exists() => return Ok(None),
+        vouched => vouched?,
+    };
+    let Some((about, _)) = vouched else { return Ok(None) };
     if let Some(key) = kept::key(&about.address)? {
         return Ok(Some(key));
     }
@@ -266,16 +271,20 @@ struct Locked {
 /// `goodwatt key lock`.
 pub(in crate::tool) fn lock(context: &Context) -> Result<(), ToolError> {
     let place = Place::of(context)?;
-    let about = place.about()?;
+    let vouched = place.vouched();
     let buys = context.config()?.validator.buy_slots;
-    if about.is_none() && !buys {
+    if matches!(vouched, Ok(None)) && !buys {
         return Err(not_enrolled(&place));
     }
-    let was_unlocked = match &about {
-        Some(about) => kept::forget(&about.address)?,
-        None => false,
+    let forgotten = match &vouched {
+        Ok(Some((about, _))) => kept::forget(&about.address),
+        Ok(None) => Ok(false),
+        // Nobody knows whose key it is any more: all are locked, and then that is told.
+        Err(_) => kept::forget_all().map(|()| false),
     };
-    let locked = Locked { was_unlocked, stopped_buying: stop_buying(context)? };
+    let stopped_buying = stop_buying(context)?;
+    vouched?;
+    let locked = Locked { was_unlocked: forgotten?, stopped_buying };
     let text = |page: &mut String| match locked {
         Locked { stopped_buying: true, .. } => writeln!(page, "locked; no more slots are bought"),
         Locked { was_unlocked: true, .. } => writeln!(page, "locked"),

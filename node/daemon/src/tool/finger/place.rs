@@ -8,9 +8,10 @@
 //!   only who has the board's secret can write one;
 //! - `root`: the root secret under finger, PIN and board.
 //!
-//! Each is replaced whole, and `root` comes last: until it takes its place the former enrolment is
-//! in force, with its counter set back, which whoever enrols has earned. An enrolment never takes
-//! the place of one of another key.
+//! A new enrolment is written whole into `next.new`, `root` last. Renamed to `next` it is in force, and
+//! its files move into their places: what a power cut left there moves before anybody looks. Until the
+//! renaming the former enrolment is in force, with its own secret and counter; only `seen` has grown by
+//! then. An enrolment never takes the place of one of another key.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -32,6 +33,12 @@ use super::super::error::ToolError;
 use super::super::output::note;
 use crate::hex;
 
+/// The files that a new enrolment replaces; a device secret that stays is not among them.
+const REPLACED: [&str; 4] = ["device", "tries", "about", "root"];
+/// Where a new enrolment is in force, until its files are in their places.
+const NEXT: &str = "next";
+/// Where it is written.
+const DRAFT: &str = "next.new";
 /// Bytes of `about` at most.
 const ABOUT_MOST: u64 = 4_096;
 /// The board's key that vouches for `about`.
@@ -66,12 +73,23 @@ impl Place {
     /// # Errors
     /// Where the configuration is missing or wrong.
     pub(super) fn of(context: &Context) -> Result<Self, ToolError> {
-        Ok(Self::beside(&context.config()?.validator.key_file))
+        Self::beside(&context.config()?.validator.key_file)
     }
 
     /// That beside a key file.
-    pub(super) fn beside(key_file: &Path) -> Self {
-        Self { folder: key_file.with_extension("finger"), key_file: key_file.to_owned() }
+    ///
+    /// # Errors
+    /// Where a new enrolment that was cut off cannot be put into its place.
+    pub(super) fn beside(key_file: &Path) -> Result<Self, ToolError> {
+        let folder = key_file.with_extension("finger");
+        let place = Self { folder, key_file: key_file.to_owned() };
+        place.settle()?;
+        Ok(place)
+    }
+
+    /// A new enrolment in the making.
+    fn draft(&self) -> Self {
+        Self { folder: self.folder.join(DRAFT), key_file: self.key_file.clone() }
     }
 
     /// The folder.
@@ -127,8 +145,26 @@ impl Place {
         }
     }
 
-    /// The board's secret for a new enrolment. A file stays where an enrolment of this board vouches for
-    /// it; any other that lies there may be one that somebody else knows.
+    /// Begins a new enrolment, and keeps other programs of ours away while the file is held.
+    ///
+    /// # Errors
+    /// Where another one is at it, or the file system refuses.
+    pub(super) fn begin(&self) -> Result<File, ToolError> {
+        self.make_folder()?;
+        let held = self.hold()?;
+        let draft = self.draft();
+        draft.clear()?;
+        draft.make_folder()?;
+        Ok(held)
+    }
+
+    fn make_folder(&self) -> Result<(), ToolError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.and_then(|()| sync(self.folder.parent())).map_err(|error| self.failed(&error))
+    }
+
+    /// The board's secret for a new enrolment that was begun. A file `stays` where an enrolment of this
+    /// board vouches for it and is opened; any other that lies there may be one that somebody else knows.
     ///
     /// # Errors
     /// Where it cannot be made or read.
@@ -137,12 +173,8 @@ impl Place {
         kind: Kind,
         stays: bool,
     ) -> Result<Box<dyn DeviceSecret>, ToolError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
-        made.and_then(|()| sync(self.folder.parent())).map_err(|error| self.failed(&error))?;
-        if !stays && kind == Kind::File {
-            destroy(&self.device_path())?;
-        }
-        kind.open(&self.device_path()).map_err(ToolError::failed)
+        let path = if stays { self.device_path() } else { self.draft().device_path() };
+        kind.open(&path).map_err(ToolError::failed)
     }
 
     /// What this board says of the enrolment, and the board's secret, or nothing where there is none.
@@ -190,7 +222,7 @@ impl Place {
         }
     }
 
-    /// Puts a new enrolment into force.
+    /// Puts a new enrolment that was begun into force.
     ///
     /// # Errors
     /// Where the file system refuses; the former enrolment is in force then.
@@ -200,12 +232,39 @@ impl Place {
         about: &About,
         device: &dyn DeviceSecret,
     ) -> Result<(), ToolError> {
-        self.throttle().reset(device).map_err(ToolError::failed)?;
+        let draft = self.draft();
+        draft.throttle().reset(device).map_err(ToolError::failed)?;
         let text = serde_json::to_string(about).map_err(ToolError::failed)?;
         let vouched = mac(device, ABOUT_PURPOSE, text.as_bytes()).map_err(ToolError::failed)?;
         let text = format!("{text}\n{}\n", hex::encode(&vouched));
-        durable::write(&self.about_path(), text.as_bytes()).map_err(|error| self.failed(&error))?;
-        wrapped.store(&self.root(), device).map_err(ToolError::failed)
+        let written = durable::write(&draft.about_path(), text.as_bytes());
+        written.map_err(|error| draft.failed(&error))?;
+        wrapped.store(&draft.root(), device).map_err(ToolError::failed)?;
+        std::fs::rename(&draft.folder, self.folder.join(NEXT))
+            .and_then(|()| sync(Some(&self.folder)))
+            .map_err(|error| draft.failed(&error))?;
+        self.settle()
+    }
+
+    /// Moves the files of an enrolment that is in force into their places. Who comes second, after a
+    /// power cut or beside somebody else, finds them moved.
+    fn settle(&self) -> Result<(), ToolError> {
+        let next = self.folder.join(NEXT);
+        if !next.exists() {
+            return Ok(());
+        }
+        for name in REPLACED {
+            match std::fs::rename(next.join(name), self.folder.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(ToolError::failed(format!("{}: {error}", next.display())));
+                }
+                _ => {}
+            }
+        }
+        sync(Some(&self.folder)).map_err(|error| self.failed(&error))?;
+        // Whoever comes later does it where this fails: nothing of the key is in it.
+        std::fs::remove_dir(&next).unwrap_or_default();
+        Ok(())
     }
 
     /// Destroys the enrolment, what opens it first; gives whether there was one.
@@ -214,13 +273,11 @@ impl Place {
     /// Where the file system refuses.
     pub(super) fn revoke(&self) -> Result<bool, ToolError> {
         let was = self.is_enrolled();
-        let seen = self.seen_path();
-        for path in [self.root(), self.device_path(), self.about_path(), self.tries_path(), seen] {
-            // What an interrupted writing left goes, too.
-            for path in [path.with_extension("new"), path] {
-                destroy(&path)?;
-            }
-        }
+        self.clear()?;
+        let draft = self.draft();
+        draft.clear()?;
+        // Nothing of the key is in it any more.
+        std::fs::remove_dir(&draft.folder).unwrap_or_default();
         match std::fs::remove_dir(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 // What somebody else put there is theirs; nothing of the key is left.
@@ -229,6 +286,18 @@ impl Place {
             _ => {}
         }
         Ok(was)
+    }
+
+    /// Destroys the files of an enrolment, what opens it first.
+    fn clear(&self) -> Result<(), ToolError> {
+        let seen = self.seen_path();
+        for path in [self.root(), self.device_path(), self.about_path(), self.tries_path(), seen] {
+            // What an interrupted writing left goes, too.
+            for path in [path.with_extension("new"), path] {
+                destroy(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps other programs of ours from this enrolment while the file is held: tries are counted one

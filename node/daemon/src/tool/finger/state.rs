@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use goodwatt_fingerprint::throttle::{TRIES, ThrottleError};
+use goodwatt_fingerprint::throttle::TRIES;
 use goodwatt_fingerprint::wrap::Wrapped;
 use serde::Serialize;
 
@@ -40,16 +40,22 @@ pub(in crate::tool) fn revoke(context: &Context, yes: bool) -> Result<(), ToolEr
             return Err(ToolError::failed("nothing was changed"));
         }
     }
-    let address = place.about().ok().flatten().map(|about| about.address);
+    // Where nobody vouches for the address any more, all that is unlocked goes.
+    let address = place.vouched().ok().flatten().map(|(about, _)| about.address);
     let _held = place.hold()?;
     let revoked = stop.whole("stopped; the key is revoked", || {
-        // What was unlocked goes first: it opens without a finger.
-        match &address {
-            Some(address) => drop(kept::forget(address)?),
-            None => kept::forget_all()?,
+        // What was unlocked goes first: it opens without a finger. Whatever fails, the rest goes, too.
+        let forgotten = match &address {
+            Some(address) => kept::forget(address).map(drop),
+            None => kept::forget_all(),
+        };
+        let stopped = stop_buying(context);
+        let revoked = Revoked { revoked: place.revoke()? };
+        if forgotten.is_err() || stopped.is_err() {
+            note("The enrolment is destroyed, but what was unlocked may go on:");
         }
-        stop_buying(context)?;
-        Ok(Revoked { revoked: place.revoke()? })
+        forgotten.and(stopped)?;
+        Ok(revoked)
     })?;
     let text = |page: &mut String| writeln!(page, "revoked: the finger opens nothing any more");
     Ok(context.output.print(&revoked, text)?)
@@ -81,6 +87,7 @@ struct KeyStatus {
 /// `goodwatt key status`.
 pub(in crate::tool) fn status(context: &Context) -> Result<(), ToolError> {
     let place = Place::of(context)?;
+    kept::end_old()?;
     let mut status = KeyStatus {
         enrolled: place.is_enrolled(),
         address: None,
@@ -124,11 +131,7 @@ fn look(place: &Place, status: &mut KeyStatus) -> Result<(), ToolError> {
     status.device = Some(device.name());
     let tries = place.throttle().tries(&*device).map_err(ToolError::failed)?;
     status.tries_left = TRIES.saturating_sub(tries.wrong);
-    match place.throttle().check(now(), &*device) {
-        Err(ThrottleError::Wait { seconds, .. }) => status.wait_seconds = seconds,
-        Ok(_) | Err(ThrottleError::WordsOnly) => {}
-        Err(error) => return Err(ToolError::failed(error)),
-    }
+    status.wait_seconds = tries.wait(now());
     Ok(())
 }
 
