@@ -70,7 +70,7 @@ impl Owner {
         let device = SecretFile::create(&folder.join("device")).expect("a new secret");
         let wrapped = Wrapped::seal(&ROOT, PIN, &device, Some(vault)).expect("sealed");
         let seen = Seen::at(&folder.join("seen"));
-        seen.begin(&ROOT, prints).expect("stored");
+        seen.begin(&ROOT, prints, false).expect("stored");
         Self { wrapped, device, seen }
     }
 
