@@ -55,7 +55,8 @@ pub(super) fn run(context: &Context, places: &Places) -> Result<(), ToolError> {
         },
     );
     let summary = summary(&troubles, &findings);
-    let last = places.data.join("board/last-report");
+    // Once in each start at least: what stood there before it may be of anybody.
+    let last = places.run("last-report");
     let is_news = fs::read_to_string(&last).map_or(true, |last| last != summary);
     if is_news || !places.boot.join(REPORT_FILE).exists() {
         write(places, &text(&troubles, Some(&findings)));

@@ -147,7 +147,16 @@ fn with_password(text: &str, password: &str) -> String {
     let bare = text.replace(TAKEN, "");
     // It was read from a text without quotes or control characters; a backslash is doubled.
     let password = password.replace('\\', "\\\\");
-    bare.replacen("[wifi]", &format!("[wifi]\npassword = \"{password}\""), 1)
+    let mut put_back = false;
+    let line = |line: &str| {
+        // Not a remark that only looks like it.
+        if put_back || !line.trim_start().starts_with("[wifi]") {
+            return line.to_owned();
+        }
+        put_back = true;
+        format!("{}\npassword = \"{password}\"\n", line.trim_end())
+    };
+    bare.split_inclusive('\n').map(line).collect()
 }
 
 /// Takes a genesis file over from the card: once for a board without a chain.

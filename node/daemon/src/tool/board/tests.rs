@@ -138,7 +138,7 @@ fn mistakes_are_answered_beside_the_file_and_change_nothing() {
 
 #[test]
 fn a_password_is_taken_off_the_card_and_works_on() {
-    let file = "[board]\nname = \"attic\"\n[wifi]\nname = \"Café\"\ncountry = \"DE\"\n\
+    let file = "[board]\nname = \"attic\"\n#[wifi]\n#name = \"x\"\n[wifi]\nname = \"Café\"\ncountry = \"DE\"\n\
                 password = \"eight or \\\\ more\"\n";
     let card = Card::with(Some(file));
     for start in 0..3 {
